@@ -1,0 +1,59 @@
+# Lucid TRON Payments: make help
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check unit fmt bench soak proto constraints clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/.prod: requirements-prod.txt constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "install python3 and python3-venv first"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11 to 3.13 is needed; say PYTHON=python3.12, for example"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+		|| { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "installing what the services run on …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-prod.txt
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.prod requirements.txt
+	@echo "installing what development and tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+run: $(BIN)/.prod ## devnet and the six services on this machine; Ctrl-C stops all
+	@exec $(BIN)/python -m services run
+
+demo: $(BIN)/.prod ## the whole story: an invoice paid, three payouts confirmed
+	@$(BIN)/python -m services demo
+
+check: $(BIN)/.dev ## format, lint, types, imports, dependencies, unit tests; under a minute
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt 2>&1 || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/deptry . > $(VENV)/deptry.txt 2>&1 || { cat $(VENV)/deptry.txt; exit 1; }
+	@$(BIN)/python -m pytest -m "not system and not property" -n auto
+
+test: check ## check, then property and system tests
+	@$(BIN)/python -m pytest -m "property" -n auto
+	@$(BIN)/python -m pytest -m "system"
+
+bench: $(BIN)/.dev ## speed and size, beside a limit from the same run
+	@$(BIN)/python -m tests.bench
+
+fmt: $(BIN)/.dev ## format and mend what can be mended
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+proto: $(BIN)/.dev ## regenerate the protobuf code
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. shared/tron/protocol.proto devnet/chain.proto
+
+constraints: $(BIN)/.dev ## write down every version that is installed
+	@$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove caches and the virtual environment; never data
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,172 @@
+"""usdt-manager's use cases."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from services.usdt_manager.domain import (
+    FeePolicy,
+    Needs,
+    NotUsdt,
+    Simulation,
+    Token,
+    WrongToken,
+    judge,
+)
+from services.usdt_manager.store import UsdtStore
+from shared.clock import Clock
+from shared.errors import Forbidden, Unavailable
+from shared.models.tron_client import CallRequest, CallView, SigningContextView
+from shared.models.usdt_manager import PreflightRequest
+from shared.models.wallet_manager import Intent, SendKind, SendResult
+from shared.money import DECIMALS, MicroUsdt
+from shared.tron import abi
+from shared.tron.address import Address
+
+CALLS_AT_ONCE: Final = 99
+
+
+class Chain(Protocol):
+    """Reads the chain: tron-client."""
+
+    async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
+        """Run constant calls."""
+        ...
+
+    async def signing_context(self) -> SigningContextView:
+        """Return the prices of now."""
+        ...
+
+
+class Sender(Protocol):
+    """Takes on intents: wallet-manager."""
+
+    async def send(self, intents: Sequence[Intent]) -> list[SendResult]:
+        """Hand intents over."""
+        ...
+
+
+class UsdtManager:
+    """Answers for USDT on one network."""
+
+    def __init__(
+        self,
+        *,
+        store: UsdtStore,
+        chain: Chain,
+        sender: Sender,
+        clock: Clock,
+        contract: Address,
+        policy: FeePolicy,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self._sender = sender
+        self._clock = clock
+        self._policy = policy
+        self.contract = contract
+
+    async def check_token(self) -> bool:
+        """Ask the contract what it is and whether it is paused; raises WrongToken.
+
+        Never more work at once: always returns False.
+        """
+        answers = await self._call(
+            self.contract, [abi.encode_symbol(), abi.encode_decimals(), abi.encode_paused()]
+        )
+        symbol, decimals, paused = answers
+        found = Token(
+            id=self.contract,
+            symbol=abi.decode_string(bytes.fromhex(symbol.result)),
+            decimals=abi.decode_uint256(bytes.fromhex(decimals.result)),
+            paused=abi.decode_bool(bytes.fromhex(paused.result)),
+            checked_at_ms=self._clock.now_ms(),
+        )
+        if found.decimals != DECIMALS:
+            raise WrongToken(f"{self.contract} has {found.decimals} decimals, not {DECIMALS}")
+        known = await self._store.token(self.contract)
+        await self._store.save_token(replace(found, version=known.version if known else 0))
+        return False
+
+    async def token(self) -> Token:
+        """Return the token as last checked; raises Unavailable before the first check."""
+        token = await self._store.token(self.contract)
+        if token is None:
+            raise Unavailable("the USDT contract has not been checked yet", retry_after_s=5)
+        return token
+
+    async def balance(self, address: Address) -> MicroUsdt:
+        """Return what the contract says an address holds, at the node's head."""
+        (answer,) = await self._call(address, [abi.encode_balance_of(address)])
+        return MicroUsdt(abi.decode_uint256(bytes.fromhex(answer.result)))
+
+    async def preflight(self, request: PreflightRequest) -> tuple[MicroUsdt, list[Needs]]:
+        """Simulate transfers one by one and say what each needs and what speaks against it.
+
+        Returns:
+            The owner's balance and the needs in the order of the transfers.
+        """
+        token = await self.token()
+        context = await self._chain.signing_context()
+        balance = await self.balance(request.owner_address)
+        simulations = await self._simulate(request)
+        needs = [
+            judge(
+                simulation,
+                paused=token.paused,
+                energy_fee_sun=context.parameters.energy_fee_sun,
+                policy=self._policy,
+            )
+            for simulation in simulations
+        ]
+        return balance, needs
+
+    async def transfer(self, intents: Sequence[Intent], *, caller: str | None) -> list[SendResult]:
+        """Hand a service's own intents on to wallet-manager.
+
+        Raises:
+            NotUsdt: an intent is anything else than a USDT transfer.
+            Forbidden: an intent claims to come from another service than the caller.
+        """
+        for intent in intents:
+            if intent.origin.service != caller:
+                raise Forbidden(
+                    "intents are taken from the service they originate from", rule="origin"
+                )
+            if intent.kind is not SendKind.TRC20_TRANSFER:
+                raise NotUsdt(f"{intent.send_key} is no token transfer", send_key=intent.send_key)
+            if intent.params.contract_address != self.contract:
+                raise NotUsdt(f"{intent.send_key} names another contract", send_key=intent.send_key)
+        return await self._sender.send(intents)
+
+    async def _simulate(self, request: PreflightRequest) -> list[Simulation]:
+        owner = request.owner_address
+        data = [abi.encode_is_black_listed(owner)]
+        for transfer in request.transfers:
+            data.append(abi.encode_is_black_listed(transfer.recipient))
+            data.append(abi.encode_transfer(transfer.recipient, int(transfer.amount_base_units)))
+        answers = await self._call(owner, data)
+        sender_listed = abi.decode_bool(bytes.fromhex(answers[0].result))
+        return [
+            Simulation(
+                amount=MicroUsdt(int(transfer.amount_base_units)),
+                energy=answers[2 * position + 2].energy_used,
+                reverted=answers[2 * position + 2].reverted,
+                revert_reason=answers[2 * position + 2].revert_reason,
+                sender_blacklisted=sender_listed,
+                recipient_blacklisted=abi.decode_bool(
+                    bytes.fromhex(answers[2 * position + 1].result)
+                ),
+            )
+            for position, transfer in enumerate(request.transfers)
+        ]
+
+    async def _call(self, owner: Address, data: Sequence[bytes]) -> list[CallView]:
+        calls = [
+            CallRequest(owner_address=owner, contract_address=self.contract, data=one.hex())
+            for one in data
+        ]
+        answers: list[CallView] = []
+        for start in range(0, len(calls), CALLS_AT_ONCE):
+            answers += await self._chain.call_contracts(calls[start : start + CALLS_AT_ONCE])
+        return answers

@@ -1,0 +1,43 @@
+"""wallet-manager's commands, run on its machine by its operator."""
+
+import asyncio
+from typing import Final
+
+from services.wallet_manager.settings import Settings
+from services.wallet_manager.store import SCHEMA, WalletStore
+from services.wallet_manager.vault import new_seed, parse_master_key
+from shared.clock import SystemClock
+from shared.config import read_secret
+from shared.storage import SqliteStorage, Stamp
+from shared.tron.networks import FACTS
+
+NAME: Final = "wallet-manager"
+
+
+async def make_seed(settings: Settings) -> str | None:
+    """Make the seed if there is none; returns its words, to be shown once, or None.
+
+    Takes the database's lock, so wallet-manager must be stopped.
+
+    Raises:
+        StorageLocked: wallet-manager is running.
+        ConfigurationMissing: the master key is missing.
+    """
+    path = settings.master_key_path()
+    secret = await asyncio.to_thread(read_secret, path, purpose="the master key")
+    contract = settings.usdt_contract_address or FACTS[settings.tron_network].usdt_contract
+    stamp = Stamp(network=settings.tron_network.value, contract=contract)
+    storage = await SqliteStorage.open(settings.database_path(NAME), SCHEMA, stamp)
+    try:
+        store = WalletStore(storage)
+        if await store.seed() is not None:
+            return None
+        sealed, words = new_seed(
+            parse_master_key(secret),
+            network=settings.tron_network.value,
+            at_ms=SystemClock().now_ms(),
+        )
+        await store.save_seed(sealed)
+        return words
+    finally:
+        await storage.close()

@@ -1,0 +1,1 @@
+"""What a wallet, a send and the books are: values and rules, no input or output."""

@@ -1,0 +1,46 @@
+"""Which service may have what signed, and why: default deny (hazard H18)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from shared.errors import Forbidden
+from shared.ids import split_send_key
+from shared.models.wallet_manager import Intent, Purpose, SendKind
+
+_TRANSFERS: Final = frozenset({SendKind.TRX_TRANSFER, SendKind.TRC20_TRANSFER})
+_STAKES: Final = frozenset({SendKind.FREEZE_BALANCE, SendKind.UNFREEZE_BALANCE})
+
+ALLOWED: Final[Mapping[tuple[str, Purpose], frozenset[SendKind]]] = {
+    ("payout-router", Purpose.PAYOUT): _TRANSFERS,
+    ("payment-gateway", Purpose.PAYMENT): _TRANSFERS,
+    ("payment-gateway", Purpose.REFUND): _TRANSFERS,
+    ("payment-gateway", Purpose.SWEEP): _TRANSFERS,
+    ("payment-gateway", Purpose.ACTIVATION): frozenset({SendKind.TRX_TRANSFER}),
+    ("payment-gateway", Purpose.FEE_TOP_UP): frozenset({SendKind.TRX_TRANSFER}),
+    ("trx-staking", Purpose.STAKE): _STAKES,
+}
+"""The kinds that each (originating service, purpose) may ask for; any other pair is refused."""
+
+TOKEN_CARRIER: Final = "usdt-manager"
+"""The one service that may hand on token transfers that others began."""
+
+
+class PolicyRefusal(Forbidden):
+    """The signing policy does not know this combination; nothing was stored or signed."""
+
+    code = "LUCID_ERR_9320"
+    title = "Refused by the signing policy"
+
+
+def check(intent: Intent, *, caller: str | None) -> None:
+    """Raise PolicyRefusal unless this caller may have this intent signed."""
+    origin = intent.origin.service
+    if split_send_key(intent.send_key)[0] != origin:
+        raise PolicyRefusal("the send key belongs to another service", rule="send_key_origin")
+    carried = caller == TOKEN_CARRIER and intent.kind is SendKind.TRC20_TRANSFER
+    if caller != origin and not carried:
+        raise PolicyRefusal("a service asks for its own sends alone", rule="caller")
+    if intent.kind not in ALLOWED.get((origin, intent.purpose), frozenset()):
+        raise PolicyRefusal(
+            f"{origin} may not have {intent.kind} signed for {intent.purpose}", rule="purpose"
+        )

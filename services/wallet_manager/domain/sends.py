@@ -1,0 +1,286 @@
+"""A send: from intent over signed attempts to a verdict that cannot be taken back."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from shared.errors import BadRequest, Conflict
+from shared.models.tron_client import BroadcastOutcome, LogView
+from shared.models.wallet_manager import Purpose, SendKind, SendState
+from shared.money import Currency
+from shared.tron.address import Address
+from shared.tron.operation import (
+    FreezeBalance,
+    Operation,
+    Resource,
+    TransferTrc20,
+    TransferTrx,
+    UnfreezeBalance,
+)
+
+STAMP_FLOOR_MS: Final = 600_000
+"""Timestamps of raw data are a ten-minute floor plus a mark below this (hazard H6)."""
+
+ALLOWED: Final[Mapping[SendState, frozenset[SendState]]] = {
+    SendState.QUEUED: frozenset({SendState.SIGNED, SendState.REFUSED, SendState.EXPIRED}),
+    SendState.SIGNED: frozenset(
+        {
+            SendState.SUBMITTED,
+            SendState.UNKNOWN,
+            SendState.SEEN,
+            SendState.CONFIRMED,
+            SendState.FAILED,
+            SendState.SETTLED_DIFFERENTLY,
+            SendState.QUEUED,
+            SendState.EXPIRED,
+        }
+    ),
+    SendState.SUBMITTED: frozenset(
+        {
+            SendState.UNKNOWN,
+            SendState.SEEN,
+            SendState.CONFIRMED,
+            SendState.FAILED,
+            SendState.SETTLED_DIFFERENTLY,
+            SendState.QUEUED,
+            SendState.EXPIRED,
+        }
+    ),
+    SendState.UNKNOWN: frozenset(
+        {
+            SendState.SUBMITTED,
+            SendState.SEEN,
+            SendState.CONFIRMED,
+            SendState.FAILED,
+            SendState.SETTLED_DIFFERENTLY,
+            SendState.QUEUED,
+            SendState.EXPIRED,
+        }
+    ),
+    SendState.SEEN: frozenset(
+        {
+            SendState.SUBMITTED,
+            SendState.CONFIRMED,
+            SendState.FAILED,
+            SendState.SETTLED_DIFFERENTLY,
+            SendState.QUEUED,
+            SendState.EXPIRED,
+        }
+    ),
+    SendState.CONFIRMED: frozenset(),
+    SendState.FAILED: frozenset(),
+    SendState.EXPIRED: frozenset(),
+    SendState.SETTLED_DIFFERENTLY: frozenset(),
+    SendState.REFUSED: frozenset(),
+}
+"""Where a send may go from each state. Back to queued only after an attempt was proved absent."""
+
+
+class SendKeyReused(Conflict):
+    """The send key names another transfer already."""
+
+    code = "LUCID_ERR_9301"
+    title = "Send key reused"
+
+
+class OrdinalTooEarly(Conflict):
+    """The ordinal before has no final negative answer yet."""
+
+    code = "LUCID_ERR_9302"
+    title = "The ordinal before is not settled"
+
+
+class ImpossibleSend(BadRequest):
+    """The intent makes no sense on TRON."""
+
+    code = "LUCID_ERR_9303"
+    title = "Impossible send"
+
+
+class IllegalTransition(Exception):
+    """A send was to move where the table does not allow it."""
+
+
+class Rule(StrEnum):
+    """Why a send was refused, or given up without having moved anything."""
+
+    NOT_AFTER = "not_after"
+    ATTEMPTS = "attempts"
+    FEE_CEILING = "fee_ceiling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What a signed attempt may take at worst, kept aside until its verdict (hazard H15).
+
+    Attributes:
+        trx_sun: amount if TRX, plus full fee limit, bandwidth at burn price and activation.
+        usdt_micro: amount if USDT.
+    """
+
+    trx_sun: int = 0
+    usdt_micro: int = 0
+
+    def of(self, currency: Currency) -> int:
+        """Return the part in one currency."""
+        return self.trx_sun if currency is Currency.TRX else self.usdt_micro
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """One send as stored.
+
+    Attributes:
+        send_key: names it for ever, unique.
+        owner: the address it is paid from.
+        due_ms: when the signing loop looks at it next.
+        attempt: number of the attempt under way, 0 before the first.
+        txid: of that attempt.
+        waiting_for: what a queued send waits for.
+    """
+
+    id: str
+    version: int = 0
+    send_key: str
+    origin_service: str
+    origin_principal: str
+    purpose: Purpose
+    wallet_id: str
+    owner: Address
+    kind: SendKind
+    recipient: Address | None
+    contract: Address | None
+    amount: int
+    resource: Resource | None
+    max_fee_sun: int
+    not_after_ms: int
+    state: SendState = SendState.QUEUED
+    due_ms: int
+    attempt: int = 0
+    txid: str | None = None
+    expires_at_ms: int | None = None
+    fee_limit_sun: int = 0
+    hold: Hold = Hold()
+    fee_sun: int | None = None
+    block_height: int | None = None
+    waiting_for: str | None = None
+    refusal_rule: str | None = None
+    refusal_detail: str | None = None
+    created_at_ms: int
+    updated_at_ms: int
+
+    def matches(self, other: "Send") -> bool:
+        """True when both mean the same transfer: wallet, ceiling and plan may differ (hazard H4)."""
+        return (self.kind, self.contract, self.recipient, self.amount, self.resource) == (
+            other.kind,
+            other.contract,
+            other.recipient,
+            other.amount,
+            other.resource,
+        )
+
+    def operation(self) -> Operation:
+        """Return what is to be signed; raises InvalidOperation if that makes no sense."""
+        match self.kind:
+            case SendKind.TRX_TRANSFER:
+                return TransferTrx(
+                    owner=self.owner, to=_given(self.recipient), amount_sun=self.amount
+                )
+            case SendKind.TRC20_TRANSFER:
+                return TransferTrc20(
+                    owner=self.owner,
+                    contract=_given(self.contract),
+                    to=_given(self.recipient),
+                    amount=self.amount,
+                )
+            case SendKind.FREEZE_BALANCE:
+                return FreezeBalance(
+                    owner=self.owner, amount_sun=self.amount, resource=_resource(self.resource)
+                )
+            case SendKind.UNFREEZE_BALANCE:
+                return UnfreezeBalance(
+                    owner=self.owner, amount_sun=self.amount, resource=_resource(self.resource)
+                )
+
+    def moved(self, state: SendState, *, at_ms: int) -> "Send":
+        """Return the send in another state; raises IllegalTransition."""
+        if state not in ALLOWED[self.state]:
+            raise IllegalTransition(f"{self.id}: {self.state} does not become {state}")
+        return replace(self, state=state, updated_at_ms=at_ms, waiting_for=None)
+
+    def waiting(self, reason: str, *, due_ms: int, at_ms: int) -> "Send":
+        """Return the queued send put off, with what it waits for."""
+        return replace(self, waiting_for=reason, due_ms=due_ms, updated_at_ms=at_ms)
+
+    def given_up(self, rule: Rule, detail: str, *, at_ms: int) -> "Send":
+        """End a queued send that nothing is under way for: refused if never signed, else expired."""
+        state = SendState.EXPIRED if self.attempt else SendState.REFUSED
+        ended = self.moved(state, at_ms=at_ms)
+        return replace(ended, refusal_rule=rule.value, refusal_detail=detail, hold=Hold())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One signed transaction for a send; followed by its txid for ever.
+
+    Attributes:
+        id: the txid, unique.
+        stamp_ms: raw data's timestamp, unique for the owner (hazard H6).
+    """
+
+    id: str
+    version: int = 0
+    send_id: str
+    number: int
+    owner: Address
+    stamp_ms: int
+    raw_data: str
+    signature: str
+    expires_at_ms: int
+    reference_height: int
+    created_at_ms: int
+
+
+def first_stamp_ms(mark_key: bytes, send_key: str, attempt: int, *, floor_of_ms: int) -> int:
+    """Return the timestamp to try first: a ten-minute floor plus a mark of (send key, attempt).
+
+    Two equal payments then never share a txid, and the mark says on chain which send it was.
+    """
+    digest = hmac.digest(mark_key, f"{send_key}#{attempt}".encode(), hashlib.sha256)
+    mark = int.from_bytes(digest[:8], "big") % STAMP_FLOOR_MS
+    return floor_of_ms - floor_of_ms % STAMP_FLOOR_MS + mark
+
+
+def state_after_broadcast(outcome: BroadcastOutcome) -> SendState:
+    """Return the state after a node's word; a rejection is no verdict (hazard H4)."""
+    match outcome:
+        case BroadcastOutcome.ACCEPTED:
+            return SendState.SUBMITTED
+        case BroadcastOutcome.REJECTED | BroadcastOutcome.UNKNOWN:
+            return SendState.UNKNOWN
+
+
+def paid_as_meant(send: Send, transfers: list[LogView]) -> bool:
+    """True when the receipt shows what the send meant: for tokens, its exact Transfer log (H10)."""
+    if send.kind is not SendKind.TRC20_TRANSFER:
+        return True
+    return any(
+        (log.contract_address, log.sender, log.recipient, int(log.amount_base_units))
+        == (send.contract, send.owner, send.recipient, send.amount)
+        for log in transfers
+    )
+
+
+def _given(address: Address | None) -> Address:
+    if address is None:
+        raise ImpossibleSend("this kind of send needs a recipient, and a contract if it is a token")
+    return address
+
+
+def _resource(resource: Resource | None) -> Resource:
+    if resource is None:
+        raise ImpossibleSend("staking needs a resource: bandwidth or energy")
+    return resource

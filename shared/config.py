@@ -1,0 +1,262 @@
+"""Settings: read once from the environment, checked all at once, frozen.
+
+Every service extends :class:`ServiceSettings`. Secrets are never settings: a setting may name the
+file that holds one, and :func:`read_secret` reads it.
+"""
+
+import os
+import stat
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Self
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.tron.networks import Network
+
+SERVICES: Final[dict[str, int]] = {
+    "tron-client": 8091,
+    "payout-router": 8092,
+    "wallet-manager": 8093,
+    "usdt-manager": 8094,
+    "trx-staking": 8095,
+    "payment-gateway": 8096,
+}
+"""The six services and their ports."""
+
+MAX_SECRET_BYTES: Final = 65_536
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class ConfigurationMissing(Exception):
+    """Something the operator must provide is not there; the message says what and how."""
+
+
+def python_name(service: str) -> str:
+    """Convert a service's name from the edge (``payout-router``) to Python (``payout_router``)."""
+    return service.replace("-", "_")
+
+
+def port_variable(service: str) -> str:
+    """Name the environment variable that moves a service's port: ``PAYOUT_ROUTER_PORT``."""
+    return f"{python_name(service).upper()}_PORT"
+
+
+def _default_data_dir() -> Path:
+    return user_data_path("lucid-tron-payments", appauthor=False)
+
+
+def _peer(service: str) -> str:
+    return f"http://{service}:{SERVICES[service]}"
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads; each adds its own."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    tron_network: Network = Field(
+        validation_alias="TRON_NETWORK",
+        description="mainnet, shasta, nile or devnet; there is no default.",
+    )
+    log_level: LogLevel = Field(
+        default=LogLevel.INFO, validation_alias="LOG_LEVEL", description="How much is logged."
+    )
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        validation_alias=AliasChoices("LUCID_DATA_DIR", "DATA_DIRECTORY", "TRON_DATA_DIR"),
+        description="Where databases live, one folder a service. Default: the user's data folder; "
+        "/data/payment-systems in containers.",
+    )
+    keys_dir: Path | None = Field(
+        default=None,
+        validation_alias="KEYS_DIR",
+        description="Public keys of the operator and the six services. Default: keys/ in the data folder.",
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        validation_alias="SECRETS_DIR",
+        description="This service's secrets. Default: secrets/<service>/ in the data folder.",
+    )
+    bind_host: str = Field(
+        default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
+    )
+    usdt_contract_address: str | None = Field(
+        default=None,
+        validation_alias="USDT_CONTRACT_ADDRESS",
+        description="The USDT contract. Default: by network.",
+    )
+    devnet_control_url: str = Field(
+        default="http://127.0.0.1:18099",
+        validation_alias="DEVNET_CONTROL_URL",
+        description="Where the devnet tells its time; used on TRON_NETWORK=devnet alone.",
+    )
+    tron_client_url: str = Field(
+        default=_peer("tron-client"), validation_alias="TRON_CLIENT_URL", description="Sibling."
+    )
+    payout_router_url: str = Field(
+        default=_peer("payout-router"), validation_alias="PAYOUT_ROUTER_URL", description="Sibling."
+    )
+    wallet_manager_url: str = Field(
+        default=_peer("wallet-manager"),
+        validation_alias="WALLET_MANAGER_URL",
+        description="Sibling.",
+    )
+    usdt_manager_url: str = Field(
+        default=_peer("usdt-manager"), validation_alias="USDT_MANAGER_URL", description="Sibling."
+    )
+    trx_staking_url: str = Field(
+        default=_peer("trx-staking"), validation_alias="TRX_STAKING_URL", description="Sibling."
+    )
+    payment_gateway_url: str = Field(
+        default=_peer("payment-gateway"),
+        validation_alias="PAYMENT_GATEWAY_URL",
+        description="Sibling.",
+    )
+    peer_connect_timeout_s: int = Field(
+        default=5,
+        ge=1,
+        le=60,
+        validation_alias="PEER_CONNECT_TIMEOUT_S",
+        description="Seconds to connect to a sibling.",
+    )
+    peer_timeout_s: int = Field(
+        default=10,
+        ge=1,
+        le=120,
+        validation_alias="PEER_TIMEOUT_S",
+        description="Seconds for one call to a sibling, connection included.",
+    )
+    peer_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        validation_alias="PEER_ATTEMPTS",
+        description="Tries of an idempotent call to a sibling.",
+    )
+    token_leeway_s: int = Field(
+        default=10,
+        ge=0,
+        le=300,
+        validation_alias="TOKEN_LEEWAY_S",
+        description="Seconds of clock difference allowed in tokens.",
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576,
+        ge=1_024,
+        le=67_108_864,
+        validation_alias="MAX_BODY_BYTES",
+        description="Largest request body.",
+    )
+    max_concurrent_requests: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        validation_alias="MAX_CONCURRENT_REQUESTS",
+        description="Requests under way before new ones are answered 503.",
+    )
+    rate_limit_requests: int = Field(
+        default=100,
+        ge=1,
+        validation_alias="RATE_LIMIT_REQUESTS",
+        description="Requests an identity may make per window; services are exempt.",
+    )
+    rate_limit_burst: int = Field(
+        default=200,
+        ge=1,
+        validation_alias="RATE_LIMIT_BURST",
+        description="Requests an identity may make at once after a pause.",
+    )
+    rate_limit_window_s: int = Field(
+        default=60,
+        ge=1,
+        validation_alias="RATE_LIMIT_WINDOW",
+        description="Seconds of that window.",
+    )
+    loop_jitter_percent: int = Field(
+        default=10,
+        ge=0,
+        le=50,
+        validation_alias="LOOP_JITTER_PERCENT",
+        description="How far loops drift apart on purpose.",
+    )
+
+    @model_validator(mode="after")
+    def _data_outside_the_work_tree(self) -> Self:
+        data_dir, tree = self.data_dir.resolve(), Path(__file__).resolve().parents[1]
+        in_tree = data_dir.is_relative_to(tree) and (tree / ".git").exists()
+        if in_tree and self.tron_network is not Network.DEVNET:
+            raise ValueError(
+                f"LUCID_DATA_DIR is inside the work tree {tree}: money's data lives outside it (H25)"
+            )
+        return self
+
+    def keys_path(self) -> Path:
+        """Return the folder of public keys."""
+        return self.keys_dir or self.data_dir / "keys"
+
+    def secrets_path(self, service: str) -> Path:
+        """Return the folder of a service's secrets."""
+        return self.secrets_dir or self.data_dir / "secrets" / service
+
+    def database_path(self, service: str) -> Path:
+        """Return the path of a service's embedded database."""
+        return self.data_dir / service / f"{service}.sqlite3"
+
+
+def explain(error: ValidationError) -> str:
+    """List every setting that is wrong, one a line, without its value."""
+    lines = [
+        f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return "settings are wrong or missing:\n" + "\n".join(lines)
+
+
+def read_secret(path: Path, *, purpose: str) -> bytes:
+    """Read a secret file that only its owner may read.
+
+    Args:
+        path: the file.
+        purpose: what it is for, in the operator's words, for the message.
+
+    Raises:
+        ConfigurationMissing: it is absent, unreadable, empty, too large or open to others.
+    """
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationMissing(
+            f"{purpose} is missing: {path} does not exist; run 'python -m services init'"
+        ) from None
+    except PermissionError:
+        raise ConfigurationMissing(
+            f"{purpose} cannot be read: give {path} to the user this service runs as (uid 65532 in containers)"
+        ) from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationMissing(f"{purpose} is open to others: run 'chmod 600 {path}'")
+    if not content.strip() or len(content) > MAX_SECRET_BYTES:
+        raise ConfigurationMissing(f"{purpose} in {path} is empty or larger than a secret can be")
+    return content
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for programs that it starts."""
+    return dict(os.environ)  # noqa: TID251 - the one place

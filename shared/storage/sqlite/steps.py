@@ -1,0 +1,221 @@
+"""A unit as statements: planned beside the caller, carried out in the writing thread."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from shared.storage.errors import LeaseLost, LimitExceeded, RecordMissing, StaleRecord
+from shared.storage.port import MAX_DOCUMENT_BYTES, MAX_OPERATIONS, Committed
+from shared.storage.schema import Collection, Feed
+from shared.storage.sqlite.feeds import feed_table
+from shared.storage.sqlite.tables import MAX_INTEGER, Table
+from shared.storage.unit import (
+    Delete,
+    Fence,
+    Insert,
+    Lease,
+    Operation,
+    Publish,
+    Release,
+    Require,
+    Unit,
+    Update,
+)
+
+Numbers = dict[str, list[int]]
+Step = Callable[[sqlite3.Connection, Numbers], None]
+
+
+class Planner:
+    """Turns units into work for the writing thread; all encoding is done by then."""
+
+    def __init__(self, tables: Mapping[str, Table[Any]], feeds: tuple[Feed, ...]) -> None:
+        self._tables = tables
+        self._feeds = feeds
+
+    def table(self, collection: Collection[Any]) -> Table[Any]:
+        """Return the table of a collection.
+
+        Raises:
+            ValueError: the collection is not of this schema.
+        """
+        table = self._tables.get(collection.name)
+        known = table and (table.collection is collection or table.collection == collection)
+        if table is None or not known:
+            raise ValueError(f"collection {collection.name} is not of this schema")
+        return table
+
+    def feed(self, feed: Feed) -> str:
+        """Return the name of a feed.
+
+        Raises:
+            ValueError: the feed is not of this schema.
+        """
+        if feed not in self._feeds:
+            raise ValueError(f"feed {feed.name} is not of this schema")
+        return feed.name
+
+    def plan(self, unit: Unit) -> Callable[[sqlite3.Connection], Committed]:
+        """Return the unit as one function of the connection.
+
+        Raises:
+            LimitExceeded: the unit or something in it is too large.
+        """
+        operations = unit.operations
+        if len(operations) > MAX_OPERATIONS:
+            raise LimitExceeded("operations in a unit", limit=MAX_OPERATIONS, got=len(operations))
+        steps = [self._step(operation) for operation in operations]
+
+        def run(connection: sqlite3.Connection) -> Committed:
+            numbers: Numbers = {}
+            for step in steps:
+                step(connection, numbers)
+            taken = {feed: tuple(each) for feed, each in numbers.items()}
+            return Committed(feed_numbers=taken)
+
+        return run
+
+    def _step(self, operation: Operation) -> Step:
+        match operation:
+            case Insert() | Update() | Delete() | Require():
+                table = self.table(operation.collection)
+                return _RECORD_STEPS[type(operation)](table, operation.record)
+            case Fence() | Release():
+                table = self.table(operation.collection)
+                return _LEASE_STEPS[type(operation)](table, operation.lease)
+            case Publish():
+                self.feed(operation.feed)
+                return _publish(operation)
+        assert_never(operation)
+
+
+def _insert(table: Table[Any], record: Any) -> Step:
+    row = (record.id, 1, table.encode(record, 1), *table.values(record))
+
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        try:
+            connection.execute(table.insert_sql, row)
+        except sqlite3.IntegrityError as error:
+            raise table.refusal(error, record) from error
+
+    return step
+
+
+def _update(table: Table[Any], record: Any) -> Step:
+    version = record.version + 1
+    doc = table.encode(record, version)
+    row = (version, doc, *table.values(record), record.id, record.version)
+
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        try:
+            changed = connection.execute(table.update_sql, row).rowcount
+        except sqlite3.IntegrityError as error:
+            raise table.refusal(error, record) from error
+        if not changed:
+            raise _absent(connection, table, record)
+
+    return step
+
+
+def _delete(table: Table[Any], record: Any) -> Step:
+    name = table.collection.name
+    sql = f"DELETE FROM {table.name} WHERE id = ? AND version = ?"  # noqa: S608 - a checked name
+    # A later record of the same id starts above every token that was ever handed out.
+    floor_sql = (
+        "INSERT INTO lease_floors (collection, token)"  # noqa: S608 - a checked name
+        f" SELECT '{name}', lease_token FROM {table.name} WHERE id = ?"
+        " ON CONFLICT (collection) DO UPDATE SET token = max(token, excluded.token)"
+    )
+
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        if table.collection.leased:
+            connection.execute(floor_sql, (record.id,))
+        if not connection.execute(sql, (record.id, record.version)).rowcount:
+            raise _absent(connection, table, record)
+
+    return step
+
+
+def _require(table: Table[Any], record: Any) -> Step:
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        sql = f"SELECT 1 FROM {table.name} WHERE id = ? AND version = ?"  # noqa: S608 - a checked name
+        if connection.execute(sql, (record.id, record.version)).fetchone() is None:
+            raise _absent(connection, table, record)
+
+    return step
+
+
+def _fence(table: Table[Any], lease: Lease) -> Step:
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        sql = (
+            f"SELECT 1 FROM {table.name}"  # noqa: S608 - a checked name
+            " WHERE id = ? AND lease_token = ? AND lease_owner = ?"
+        )
+        held = connection.execute(sql, (lease.record_id, lease.token, lease.owner)).fetchone()
+        if held is None:
+            raise lost(table, lease)
+
+    return step
+
+
+def _release(table: Table[Any], lease: Lease) -> Step:
+    def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
+        sql = (
+            f"UPDATE {table.name} SET lease_owner = NULL, lease_until = NULL"  # noqa: S608 - a checked name
+            " WHERE id = ? AND lease_token = ? AND lease_owner = ?"
+        )
+        if not connection.execute(sql, (lease.record_id, lease.token, lease.owner)).rowcount:
+            raise lost(table, lease)
+
+    return step
+
+
+def _publish(event: Publish) -> Step:
+    feed = event.feed.name
+    document = msgspec.json.encode(event.object)
+    if not document.startswith(b"{"):
+        raise TypeError(f"the object of an event of {feed} must be a JSON object")
+    if len(document) > MAX_DOCUMENT_BYTES:
+        limit = MAX_DOCUMENT_BYTES
+        raise LimitExceeded(f"{feed} event bytes", limit=limit, got=len(document))
+    if not 0 <= event.at_ms <= MAX_INTEGER:
+        raise LimitExceeded(f"{feed} event time", limit=MAX_INTEGER, got=event.at_ms)
+    sql = f"INSERT INTO {feed_table(feed)} (id, type, at_ms, object) VALUES (?, ?, ?, ?)"  # noqa: S608 - a checked name
+    row = (event.id, str(event.type), event.at_ms, document)
+
+    def step(connection: sqlite3.Connection, numbers: Numbers) -> None:
+        taken = connection.execute(sql, row).lastrowid
+        numbers.setdefault(feed, []).append(int(taken or 0))
+
+    return step
+
+
+def lost(table: Table[Any], lease: Lease) -> LeaseLost:
+    """Say whose lease is gone."""
+    name = table.collection.name
+    return LeaseLost(collection=name, id=lease.record_id, token=lease.token)
+
+
+def _absent(
+    connection: sqlite3.Connection, table: Table[Any], record: Any
+) -> StaleRecord | RecordMissing:
+    """Tell a record that changed from one that is not there."""
+    name = table.collection.name
+    sql = f"SELECT 1 FROM {table.name} WHERE id = ?"  # noqa: S608 - a checked name
+    if connection.execute(sql, (record.id,)).fetchone() is None:
+        return RecordMissing(collection=name, id=record.id)
+    return StaleRecord(collection=name, id=record.id, version=record.version)
+
+
+_RECORD_STEPS: Final[dict[type[Operation], Callable[[Table[Any], Any], Step]]] = {
+    Insert: _insert,
+    Update: _update,
+    Delete: _delete,
+    Require: _require,
+}
+_LEASE_STEPS: Final[dict[type[Operation], Callable[[Table[Any], Lease], Step]]] = {
+    Fence: _fence,
+    Release: _release,
+}

@@ -1,0 +1,115 @@
+"""The application factory: the same edge, errors and probes around every service's routes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
+
+from shared.access import OPEN_PATHS
+from shared.errors import NotReady
+from shared.version import VERSION
+from shared.web import problems
+from shared.web.edge import Edge, RateLimit
+from shared.web.runtime import Runtime, Starter, stopped
+from shared.web.security import scopes_asked
+
+T = TypeVar("T")
+
+
+class UnguardedRoute(Exception):
+    """A route neither asks for a scope nor is on the open list."""
+
+
+def application(
+    runtime: Runtime,
+    *,
+    build: Callable[[Runtime], Awaitable[Any]],
+    routers: tuple[APIRouter, ...],
+    description: str,
+    open_prefixes: tuple[str, ...] = (),
+) -> FastAPI:
+    """Make a service's application.
+
+    Args:
+        runtime: the collaborators, with the settings inside.
+        build: makes the service out of them; called until it succeeds.
+        routers: the service's routes, each asking for a scope.
+        description: for the OpenAPI page.
+        open_prefixes: paths without a token, guarded by an unguessable part.
+
+    Raises:
+        UnguardedRoute: a route would be open by mistake.
+    """
+    app = FastAPI(
+        title=f"Lucid {runtime.service}",
+        version=VERSION,
+        description=description,
+        lifespan=_lifespan(runtime, build),
+    )
+    problems.install(app)
+    app.include_router(runtime.probes.router())
+    for router in routers:
+        app.include_router(router)
+    _check_guards(app, open_prefixes)
+    app.add_middleware(
+        Edge,
+        gate=runtime.gate,
+        rate_limit=_rate_limit(runtime),
+        metrics=runtime.metrics,
+        max_body_bytes=runtime.settings.max_body_bytes,
+        open_prefixes=open_prefixes,
+    )
+    return app
+
+
+def service_of(request: Request, kind: type[T]) -> T:
+    """Return the service behind the application, or raise NotReady with what is missing."""
+    starter: Starter[T] = request.app.state.starter
+    if starter.service is None:
+        raise NotReady(starter.reason() or "starting", retry_after_s=5)
+    if not isinstance(starter.service, kind):
+        raise TypeError(f"this application serves no {kind.__name__}")
+    return starter.service
+
+
+def _rate_limit(runtime: Runtime) -> RateLimit:
+    settings = runtime.settings
+    return RateLimit(
+        requests=settings.rate_limit_requests,
+        burst=settings.rate_limit_burst,
+        window_s=settings.rate_limit_window_s,
+    )
+
+
+def _lifespan(
+    runtime: Runtime, build: Callable[[Runtime], Awaitable[Any]]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with runtime:
+            starter = Starter(build, runtime)
+            app.state.starter = starter
+            runtime.readiness.add("start", starter.reason)
+            await runtime.follow_time()
+            task = asyncio.create_task(starter.run(), name="starter")
+            with contextlib.suppress(TimeoutError):  # the usual start is over before the first call
+                await asyncio.wait_for(asyncio.shield(task), timeout=2)
+            try:
+                yield
+            finally:
+                await stopped(task)
+
+    return lifespan
+
+
+def _check_guards(app: FastAPI, open_prefixes: tuple[str, ...]) -> None:
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or route.path in OPEN_PATHS:
+            continue
+        is_open = bool(open_prefixes) and route.path.startswith(open_prefixes)
+        if not is_open and not scopes_asked(route):
+            raise UnguardedRoute(f"{route.path} asks for no scope and is not on the open list")

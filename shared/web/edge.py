@@ -1,0 +1,203 @@
+"""What every request passes first: request id, token, rate, body size; and its measure on the way out.
+
+Plain ASGI, so that streams and long polls pass through untouched.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as AsgiScope
+from uuid6 import uuid7
+
+from shared.access import OPEN_PATHS
+from shared.auth import Principal, TokenVerifier
+from shared.errors import BodyTooLarge, Problem, TooManyRequests, Unauthenticated
+from shared.logs import request_id
+from shared.metrics import Metrics
+from shared.web.problems import problem_response
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_MAX_IDENTITIES: Final = 10_000
+
+
+class RateLimit:
+    """A token bucket for each identity; the least recently seen are forgotten first."""
+
+    def __init__(
+        self,
+        *,
+        requests: int,
+        burst: int,
+        window_s: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_s = requests / window_s
+        self._burst = burst
+        self._monotonic = monotonic
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, identity: str) -> None:
+        """Take one request from the identity's bucket, or raise TooManyRequests."""
+        now = self._monotonic()
+        level, at = self._buckets.pop(identity, (float(self._burst), now))
+        level = min(float(self._burst), level + (now - at) * self._per_s)
+        if level < 1:
+            self._buckets[identity] = (level, now)
+            wait_s = int((1 - level) / self._per_s) + 1
+            raise TooManyRequests("too many requests from this identity", retry_after_s=wait_s)
+        self._buckets[identity] = (level - 1, now)
+        if len(self._buckets) > _MAX_IDENTITIES:
+            del self._buckets[next(iter(self._buckets))]
+
+
+class Gate:
+    """Holds the verifier in force; closed while there is none."""
+
+    def __init__(self) -> None:
+        self.verifier: TokenVerifier | None = None
+
+    def admit(self, authorization: str | None) -> Principal:
+        """Return the caller's principal; raises Unauthenticated."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("send a bearer token in the Authorization header")
+        if self.verifier is None:
+            raise Unauthenticated("no trusted keys are configured, so no token can verify")
+        return self.verifier.verify(token.strip())
+
+
+class Edge:
+    """The outermost layer of a service.
+
+    Args:
+        app: what it guards.
+        gate: decides who comes in.
+        rate_limit: applies to people; services are trusted to pace themselves.
+        metrics: counts every answer.
+        max_body_bytes: larger bodies are refused before they are read.
+        open_prefixes: further paths without a token, each guarded by an unguessable part.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        gate: Gate,
+        rate_limit: RateLimit,
+        metrics: Metrics,
+        max_body_bytes: int,
+        open_prefixes: tuple[str, ...] = (),
+    ) -> None:
+        self._app = app
+        self._gate = gate
+        self._rate_limit = rate_limit
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._open_prefixes = open_prefixes
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        told = headers.get("x-request-id", "")
+        marker = request_id.set(told if _REQUEST_ID.fullmatch(told) else uuid7().hex)
+        answer = _Answer(send)
+        started = time.monotonic()
+        try:
+            await self._admitted(scope, receive, answer, headers)
+        finally:
+            self._metrics.request_answered(
+                method=scope["method"],
+                route=_route_template(scope),
+                status=answer.status,
+                seconds=time.monotonic() - started,
+            )
+            request_id.reset(marker)
+
+    async def _admitted(
+        self, scope: AsgiScope, receive: Receive, answer: "_Answer", headers: Headers
+    ) -> None:
+        try:
+            principal = self._principal(scope["path"], headers)
+            self._check_length(headers)
+        except Problem as problem:
+            response = problem_response(problem, path=scope["path"])
+            await response(scope, receive, answer.send)
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        limited = _LimitedBody(receive, self._max_body_bytes)
+        try:
+            await self._app(scope, limited.receive, answer.send)
+        except BodyTooLarge as problem:
+            if answer.status:
+                raise
+            response = problem_response(problem, path=scope["path"])
+            await response(scope, receive, answer.send)
+
+    def _principal(self, path: str, headers: Headers) -> Principal | None:
+        authorization = headers.get("authorization")
+        if path in OPEN_PATHS or path.startswith(self._open_prefixes or ("\0",)):
+            try:
+                return self._gate.admit(authorization)
+            except Unauthenticated:
+                return None
+        principal = self._gate.admit(authorization)
+        if principal.service is None:
+            self._rate_limit.take(principal.name)
+        return principal
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self._max_body_bytes:
+            raise BodyTooLarge(
+                f"bodies may have at most {self._max_body_bytes} bytes",
+                limit_bytes=self._max_body_bytes,
+            )
+
+
+class _LimitedBody:
+    """Counts a body as it arrives, for senders that do not say its length."""
+
+    def __init__(self, receive: Receive, limit_bytes: int) -> None:
+        self._receive = receive
+        self._left = limit_bytes
+        self._limit_bytes = limit_bytes
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise BodyTooLarge(
+                    f"bodies may have at most {self._limit_bytes} bytes",
+                    limit_bytes=self._limit_bytes,
+                )
+        return message
+
+
+class _Answer:
+    """Sees the status pass and adds the request id and the headers every answer carries."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = request_id.get()
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+
+def _route_template(scope: AsgiScope) -> str:
+    route = scope.get("route")
+    return str(getattr(route, "path", "unmatched"))

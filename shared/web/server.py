@@ -1,0 +1,48 @@
+"""Serves one application in one process, and stops it gracefully."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from shared import logs
+from shared.config import ServiceSettings, explain
+
+S = TypeVar("S", bound=ServiceSettings)
+
+GRACEFUL_STOP_S = 8
+
+
+def serve(
+    service: str,
+    settings_class: Callable[[], S],
+    create: Callable[[S], FastAPI],
+    port_of: Callable[[S], int],
+) -> None:
+    """Read the settings, make the application and serve it until a signal; exits 2 on bad settings."""
+    try:
+        settings = settings_class()
+    except ValidationError as error:
+        sys.stderr.write(f"{service}: {explain(error)}\n")
+        raise SystemExit(2) from None
+    logs.configure(service=service, level=settings.log_level.value)
+    config = uvicorn.Config(
+        create(settings),
+        host=settings.bind_host,
+        port=port_of(settings),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=settings.max_concurrent_requests,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        h11_max_incomplete_event_size=16_384,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run()
