@@ -4,19 +4,20 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services import demo, init, run
+from services import catalogue, demo, init, run
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[], int], str]]] = {
     "init": (init.main, "make directories, keys, tokens and the seed, whatever is missing"),
     "run": (run.main, "run devnet and the six services on this machine"),
     "demo": (demo.main, "tell the whole story: an invoice paid, payouts confirmed"),
+    "settings": (catalogue.main, "print every setting and scope as the README has them"),
 }
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        lines = [f"  {name:<6} {told}" for name, (_, told) in COMMANDS.items()]
+        lines = [f"  {name:<9} {told}" for name, (_, told) in COMMANDS.items()]
         print("usage: python -m services <command>\n\n" + "\n".join(lines))
         return 0 if arguments in (["--help"], ["-h"]) else 2
     return COMMANDS[arguments[0]][0]()

@@ -45,7 +45,7 @@ class Caller:
     def __init__(self, stack: Stack, token: str) -> None:
         self._stack = stack
         self._client = httpx.Client(timeout=30, trust_env=False)
-        self._token = token
+        self.token = token
 
     def get(self, service: str, path: str, **params: str) -> dict[str, Any]:
         """GET from a service."""
@@ -69,7 +69,7 @@ class Caller:
         body: object = None,
         key: str | None = None,
     ) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self.token}"}
         if key is not None:
             headers["Idempotency-Key"] = key
         answer = self._client.request(method, url, params=params, json=body, headers=headers)

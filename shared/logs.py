@@ -60,6 +60,7 @@ def clean(value: object) -> object:
 
 
 def _redact(_logger: object, _method: str, event: Event) -> Event:
+    event.pop("color_message", None)  # uvicorn's second rendering of the same line
     return cast("Event", clean(dict(event)))
 
 

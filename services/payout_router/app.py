@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from services.payout_router.domain import Limits, Policy
 from services.payout_router.loops import dispatch_loop, loops
 from services.payout_router.routes import router
-from services.payout_router.service import Pace, PayoutRouter
+from services.payout_router.service import Dispatcher, Follower, Pace, Payer, PayoutRouter, Promises
 from services.payout_router.settings import Settings
 from services.payout_router.store import SCHEMA, PayoutStore
 from shared.access import Role
@@ -26,28 +26,39 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     runtime = runtime or Runtime(service="payout-router", settings=settings)
 
     async def build(runtime: Runtime) -> PayoutRouter:
-        sender = await runtime.peer("wallet-manager", settings.wallet_manager_url)
-        token = await runtime.peer("usdt-manager", settings.usdt_manager_url)
+        wallets = WalletManagerPeer(
+            await runtime.peer("wallet-manager", settings.wallet_manager_url)
+        )
+        token = UsdtManagerPeer(await runtime.peer("usdt-manager", settings.usdt_manager_url))
         contract = parse_address(runtime.usdt_contract())
-        service = PayoutRouter(
-            store=PayoutStore(await runtime.storage(SCHEMA), new_id=new_id),
-            sender=WalletManagerPeer(sender),
-            token=UsdtManagerPeer(token),
-            clock=runtime.clock,
-            new_id=new_id,
-            policy=policy(settings, contract),
-            pace=Pace(
-                batch=settings.dispatch_batch,
-                lease_ms=settings.dispatch_lease_s * MS_PER_S,
-                silence_ms=settings.reconcile_after_s * MS_PER_S,
-            ),
-            contract=contract,
-            wallet_id=settings.payout_wallet_id,
+        clock = runtime.clock
+        store = PayoutStore(await runtime.storage(SCHEMA), new_id=new_id)
+        payer = Payer(wallets=wallets, wallet_id=settings.payout_wallet_id)
+        rules = policy(settings, contract)
+        pace = Pace(
             owner=secrets.token_hex(8),
+            batch=settings.dispatch_batch,
+            lease_ms=settings.dispatch_lease_s * MS_PER_S,
+        )
+        silence_ms = settings.reconcile_after_s * MS_PER_S
+        service = PayoutRouter(
+            store=store,
+            payer=payer,
+            promises=Promises(store=store, payer=payer, clock=clock, new_id=new_id, policy=rules),
+            dispatcher=Dispatcher(
+                store=store,
+                payer=payer,
+                sender=wallets,
+                token=token,
+                clock=clock,
+                pace=pace,
+                contract=contract,
+            ),
+            follower=Follower(store=store, sends=wallets, clock=clock, silence_ms=silence_ms),
         )
         running = await runtime.run(*loops(service, settings))
-        service.when_there_is_work(lambda currency: running[dispatch_loop(currency)].wake())
-        runtime.probes.stats = service.counts
+        service.promises.when_there_is_work(lambda each: running[dispatch_loop(each)].wake())
+        runtime.probes.stats = service.promises.counts
         runtime.probes.details = service.details
         return service
 

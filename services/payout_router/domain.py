@@ -291,7 +291,7 @@ def check(order: Order, *, caller: Caller, limits: Limits, never_paid: frozenset
     if order.amount < limits.minimum:
         raise _beyond(Rule.MINIMUM, order, "is less than the minimum of", min=limits.minimum)
     maxima = [(limits.maximum, Rule.MAXIMUM)]
-    if caller.role in limits.role_maximum:
+    if caller.role is not None and caller.role in limits.role_maximum:
         maxima.append((limits.role_maximum[caller.role], Rule.ROLE_MAXIMUM))
     maximum, rule = min(maxima)
     if order.amount > maximum:
@@ -308,7 +308,7 @@ def daily_caps(order: Order, *, caller: Caller, limits: Limits, day: str) -> tup
             limit=limits.recipient_daily,
         )
     ]
-    if caller.role in limits.role_daily:
+    if caller.role is not None and caller.role in limits.role_daily:
         caps.append(
             Cap(
                 total_id=f"principal|{caller.name}|{about}",
@@ -342,16 +342,13 @@ def charge(order: Order, caps: tuple[Cap, ...], totals: Mapping[str, Total]) -> 
     }
 
 
-def _beyond(rule: Rule, order: Order, phrase: str, **facts: int) -> PayoutRefused:
-    bound = format_base_units(next(iter(facts.values())))
+def _beyond(rule: Rule, order: Order, phrase: str, **amounts: int) -> PayoutRefused:
+    bounds = {name: format_base_units(value) for name, value in amounts.items()}
+    bound = next(iter(bounds.values()))
     amount = format_base_units(order.amount)
-    return PayoutRefused(
-        f"{amount} {order.currency} {phrase} {bound} {order.currency}",
-        rule=rule,
-        amount=amount,
-        currency=order.currency,
-        **{name: format_base_units(value) for name, value in facts.items()},
-    )
+    facts: dict[str, object] = {"amount": amount, "currency": order.currency, **bounds}
+    detail = f"{amount} {order.currency} {phrase} {bound} {order.currency}"
+    return PayoutRefused(detail, retry_after_s=None, rule=rule, **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

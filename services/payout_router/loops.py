@@ -22,18 +22,18 @@ def loops(service: PayoutRouter, settings: Settings) -> tuple[LoopSpec, ...]:
             name=dispatch_loop(currency),
             interval_s=settings.dispatch_interval_s,
             stale_after_s=60 + int(10 * settings.dispatch_interval_s),
-            work=partial(service.dispatch, currency),
+            work=partial(service.dispatcher.dispatch, currency),
         )
         for currency in Currency
     )
     return (
         *dispatching,
-        LoopSpec(name="follow-sends", interval_s=1.0, work=service.follow),
+        LoopSpec(name="follow-sends", interval_s=1.0, work=service.follower.follow),
         LoopSpec(
             name="reconcile",
             interval_s=settings.reconcile_interval_s,
             stale_after_s=60 + int(10 * settings.reconcile_interval_s),
-            work=service.reconcile,
+            work=service.follower.reconcile,
         ),
-        LoopSpec(name="paying-wallet", interval_s=WALLET_INTERVAL_S, work=service.find_wallet),
+        LoopSpec(name="paying-wallet", interval_s=WALLET_INTERVAL_S, work=service.payer.find),
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from services.payout_router.domain import Caller, Order, PayoutRefused
-from services.payout_router.service import PayoutRouter
+from services.payout_router.service import PayoutRouter, Promises
 from shared.access import Scope
 from shared.auth import Principal
 from shared.errors import (
@@ -44,11 +44,11 @@ from shared.web.security import (
 )
 
 
-def _service(request: Request) -> PayoutRouter:
-    return service_of(request, PayoutRouter)
+def _service(request: Request) -> Promises:
+    return service_of(request, PayoutRouter).promises
 
 
-Service = Annotated[PayoutRouter, Depends(_service)]
+Service = Annotated[Promises, Depends(_service)]
 Creator = Annotated[Principal, requires(Scope.PAYOUTS_CREATE)]
 Reader = Annotated[Principal, requires(Scope.PAYOUTS_READ)]
 KeyHeader = Annotated[

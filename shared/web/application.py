@@ -97,7 +97,7 @@ def _lifespan(
             await runtime.follow_time()
             task = asyncio.create_task(starter.run(), name="starter")
             with contextlib.suppress(TimeoutError):  # the usual start is over before the first call
-                await asyncio.wait_for(asyncio.shield(task), timeout=2)
+                await asyncio.wait_for(starter.tried.wait(), timeout=5)
             try:
                 yield
             finally:

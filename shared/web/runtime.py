@@ -197,6 +197,7 @@ class Starter(Generic[T]):
     """Builds the service, again and again until it works, and holds it.
 
     Attributes:
+        tried: set once the first attempt is over.
         service: what was built, or None while something is missing.
     """
 
@@ -204,6 +205,7 @@ class Starter(Generic[T]):
         self._build = build
         self._runtime = runtime
         self._reason: str | None = "starting"
+        self.tried = asyncio.Event()
         self.service: T | None = None
 
     def reason(self) -> str | None:
@@ -220,12 +222,14 @@ class Starter(Generic[T]):
                 await self._runtime.trust_keys()
                 self.service = await self._build(self._runtime)
             except (ConfigurationMissing, StorageError, OSError, ValueError) as error:
-                self._reason = str(error)
                 failures += 1
-                log.warning("service.incomplete", reason=self._reason, failures=failures)
+                if self._reason != str(error):
+                    self._reason = str(error)
+                    log.warning("service.incomplete", reason=self._reason)
             finally:
                 self._runtime.stack = outer
                 await self._keep_or_undo(inner)
+            self.tried.set()
             if self.service is None:
                 pause_s = backoff_s(failures, base_s=0.5, longest_s=_LONGEST_START_PAUSE_S)
                 await asyncio.sleep(pause_s)

@@ -8,8 +8,8 @@ from devnet.address import to_base58
 from devnet.json_format import printed_transaction
 
 
-async def order(control: Any, to: str, **body: Any) -> Any:
-    response = await control.post(to, json=body)
+async def order(control: Any, at: str, **body: Any) -> Any:
+    response = await control.post(at, json=body)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -46,7 +46,7 @@ async def test_the_accounts_come_with_their_keys(world: Any, control: Any) -> No
     }
 
 
-async def test_time_is_moved_by_hand(world: Any, control: Any) -> None:
+async def test_time_is_moved_by_hand(control: Any) -> None:
     before = (await control.get("/devnet/clock")).json()
     jumped = await order(control, "/devnet/jump", seconds=3600)
     mined = await order(control, "/devnet/mine", blocks=3)

@@ -40,7 +40,7 @@ def test_free_bandwidth_pays_until_it_is_used_up(world: Any) -> None:
     [(True, 64_285, 49_635, 6_773_500), (False, 130_285, 100_635, 13_373_500)],
 )
 def test_a_usdt_transfer_costs_what_it_costs_on_mainnet(
-    world: Any, holds: bool, energy: int, penalty: int, fee_sun: int
+    world: Any, *, holds: bool, energy: int, penalty: int, fee_sun: int
 ) -> None:
     world.use_up_free_bandwidth()
     recipient = world.payee.address if holds else world.stranger.address

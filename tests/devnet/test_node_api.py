@@ -259,7 +259,7 @@ async def test_usdt_answers_questions(
     assert int(reply["constant_result"][0], 16) == word
 
 
-async def test_an_unknown_selector_reverts(world: Any, client: Any, payer_text: str) -> None:
+async def test_an_unknown_selector_reverts(client: Any, payer_text: str) -> None:
     reply = await client.post(
         "/walletsolidity/triggerconstantcontract",
         owner_address=payer_text,
@@ -325,7 +325,7 @@ async def test_nonsense_is_answered_with_a_java_error(client: Any, body: bytes) 
     assert response.json()["Error"].startswith("class org.tron.")
 
 
-async def test_a_query_is_as_good_as_a_body(world: Any, client: Any, payer_text: str) -> None:
+async def test_a_query_is_as_good_as_a_body(client: Any, payer_text: str) -> None:
     response = await client.http.get(f"/wallet/getaccount?address={payer_text}&visible=true")
     block = await client.http.get("/wallet/getnowblock?visible=true")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import coincurve
 import pytest
 
 from devnet import address
@@ -92,7 +93,7 @@ def test_a_mainnet_transaction_has_its_id_signer_and_size(
 
 @pytest.mark.parametrize("raw", [USDT_RAW, TRX_RAW, TWO_TRX_RAW, DOCUMENTED_RAW])
 @pytest.mark.parametrize("visible", [True, False])
-def test_json_and_back_keeps_every_byte(raw: str, visible: bool) -> None:
+def test_json_and_back_keeps_every_byte(raw: str, *, visible: bool) -> None:
     shown = printed_transaction(transaction_of(raw), visible=visible)
 
     again = parsed_transaction({**shown, "visible": visible})
@@ -158,7 +159,5 @@ def test_the_root_of_nothing_is_zero_and_an_odd_leaf_is_carried_up() -> None:
 
 
 def test_key_one_has_its_published_address() -> None:
-    import coincurve  # noqa: PLC0415
-
     public = coincurve.PrivateKey((1).to_bytes(32, "big")).public_key
     assert address.to_base58(address.of_public_key(public)) == "TMVQGm1qAQYVdetCeGRRkTWYYrLXuHK2HC"

@@ -244,6 +244,7 @@ def received(
     head: Anchor,
     reference_height: int | None,
     now_ms: int,
+    next_broadcast_ms: int,
 ) -> Tracked:
     """Check a submitted transaction by itself and return it as it is to be stored.
 
@@ -281,7 +282,7 @@ def received(
         expires_at_ms=decoded.expiration_ms,
         reference_height=reference_height,
         stored_height=head.height,
-        next_broadcast_ms=now_ms,
+        next_broadcast_ms=next_broadcast_ms,
     )
 
 

@@ -21,7 +21,7 @@ ALLOWED: Final[Mapping[tuple[str, Purpose], frozenset[SendKind]]] = {
 }
 """The kinds that each (originating service, purpose) may ask for; any other pair is refused."""
 
-TOKEN_CARRIER: Final = "usdt-manager"
+USDT_CARRIER: Final = "usdt-manager"
 """The one service that may hand on token transfers that others began."""
 
 
@@ -37,7 +37,7 @@ def check(intent: Intent, *, caller: str | None) -> None:
     origin = intent.origin.service
     if split_send_key(intent.send_key)[0] != origin:
         raise PolicyRefusal("the send key belongs to another service", rule="send_key_origin")
-    carried = caller == TOKEN_CARRIER and intent.kind is SendKind.TRC20_TRANSFER
+    carried = caller == USDT_CARRIER and intent.kind is SendKind.TRC20_TRANSFER
     if caller != origin and not carried:
         raise PolicyRefusal("a service asks for its own sends alone", rule="caller")
     if intent.kind not in ALLOWED.get((origin, intent.purpose), frozenset()):

@@ -428,17 +428,18 @@ class Sender:
             log.error("send.unsignable", send_id=send.id, error=type(error).__name__)  # noqa: TRY400
             self._put_off(send, f"signing was refused: {type(error).__name__}", round_, change)
             return
-        self._record(send, plan, signed, stamp_ms, expires_ms, round_, change)
+        self._record(send, plan, signed, round_, change, stamp_ms=stamp_ms, expires_ms=expires_ms)
 
     def _record(
         self,
         send: Send,
         plan: FeePlan,
         signed: Signed,
-        stamp_ms: int,
-        expires_ms: int,
         round_: _Round,
         change: Change,
+        *,
+        stamp_ms: int,
+        expires_ms: int,
     ) -> None:
         hold = hold_for(send, plan)
         for currency in Currency:
@@ -492,18 +493,14 @@ class Sender:
             return await self._chain.submit(transactions)
         except PeerRefused as refusal:
             if len(transactions) == 1:
-                log.error(
-                    "send.submission_refused",
-                    send_key=transactions[0].send_key,
-                    detail=refusal.detail,
-                )
+                log.warning("send.submission_refused", detail=refusal.detail)
                 raise
         answers: list[SubmittedView] = []
         for transaction in transactions:  # one bad one must not hold up the rest
             try:
                 answers += await self._chain.submit([transaction])
             except PeerRefused as refusal:
-                log.error(
+                log.warning(
                     "send.submission_refused", send_key=transaction.send_key, detail=refusal.detail
                 )
         return answers

@@ -1,0 +1,176 @@
+"""Promote blocks that became solid: proved by ids, read again from the solid tree, then told.
+
+A block is solid when the id on the solid tree equals the one held at that height; its ancestors are
+solid by their parent hashes (H8).
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from services.tron_client.domain.blocks import Block, ForkBelowSolid, InconsistentBlock, movements
+from services.tron_client.domain.progress import HeldBlock
+from services.tron_client.domain.transactions import Effect, Tracked, effect_of
+from services.tron_client.domain.transfers import Transfer, seen
+from services.tron_client.node import Tree
+from services.tron_client.scanner.policy import ScanPolicy
+from services.tron_client.scanner.reader import Chain, solid_block
+from services.tron_client.scanner.sight import Sight
+from services.tron_client.store import ChainStore, Step, Told, told
+from shared.models.tron_client import TransactionState, TransferState
+
+_PRUNED_EVERY_BLOCKS: Final = 50
+
+
+class Solidity:
+    """Moves the solid block of the progress up, with all verdicts that follow.
+
+    Attributes:
+        node_height: height of the node's solid head when it was last asked.
+    """
+
+    def __init__(
+        self, *, chain: Chain, store: ChainStore, sight: Sight, policy: ScanPolicy
+    ) -> None:
+        self._chain = chain
+        self._store = store
+        self._sight = sight
+        self._policy = policy
+        self._pruned_height = 0
+        self.node_height = 0
+
+    async def promote(self) -> bool:
+        """Ask for the solid head and promote as far as our scan reaches.
+
+        Returns:
+            False when our blocks are not those of the solid tree: they must be taken back.
+        """
+        head = await self._chain.solid_head()
+        if head is None:
+            return True
+        self.node_height = head.height
+        progress = self._sight.current()
+        if head.height <= progress.solid.height:
+            if head.height == progress.solid.height and head != progress.solid:
+                raise ForkBelowSolid(f"the solid block {head.height} is another than it was")
+            return True
+        target = min(head.height, progress.head.height)
+        proof = head.block_id if target == head.height else await self._solid_id(target)
+        if proof is None or target == progress.solid.height:
+            return True
+        known = await self._store.block_at(target)
+        if known is None or known.id != proof:
+            return False
+        while self._sight.current().solid.height < target:
+            await self._promote_some(target)
+        await self._prune()
+        return True
+
+    async def _solid_id(self, height: int) -> str | None:
+        body = await self._chain.block(height, tree=Tree.SOLID)
+        return None if body is None else body.anchor.block_id
+
+    async def _promote_some(self, target: int) -> None:
+        """Promote up to the next block that touches something, or to the target."""
+        solid = self._sight.current().solid
+        blocks = await self._store.blocks_between(solid.height + 1, target)
+        parent_id = solid.block_id
+        for block in blocks:
+            if block.parent_id != parent_id:
+                raise InconsistentBlock(f"the held block {block.height} does not follow its parent")
+            parent_id = block.id
+        touching = next((block for block in blocks if block.touches), None)
+        last = touching or blocks[-1]
+        if touching is None:
+            async with self._sight.lock:
+                progress = self._sight.current().solidified(last.anchor)
+                self._sight.progress = await self._store.take(Step(progress=progress))
+            return
+        found = await solid_block(self._chain, touching.height)
+        if found is None or found.anchor != touching.anchor:
+            raise InconsistentBlock(f"the solid tree has another block {touching.height}, or none")
+        await self._settle(touching, found)
+
+    async def _settle(self, block: HeldBlock, found: Block) -> None:
+        async with self._sight.lock:
+            transfers = await self._confirmed(block, found)
+            transactions = await self._verdicts(found)
+            step = Step(
+                progress=self._sight.current().solidified(block.anchor),
+                transfers=tuple(transfers),
+                transactions=tuple(transactions),
+            )
+            self._sight.progress = await self._store.take(step)
+            for each in transactions:
+                self._sight.txids.discard(bytes.fromhex(each.transaction.id))
+
+    async def _confirmed(self, block: HeldBlock, found: Block) -> list[Transfer]:
+        """Compare what was seen with what is solid: the solid tree is right."""
+        solid = {
+            transfer.id: transfer
+            for transfer in (
+                seen(movement, genesis=self._policy.genesis, block=found.anchor)
+                for movement in movements(
+                    found, token=self._policy.token, is_watched=self._sight.watched.__contains__
+                )
+            )
+        }
+        stored = {each.id: each for each in await self._store.transfers_in(block.id)}
+        changed = []
+        for transfer in stored.values():
+            if transfer.state is not TransferState.SEEN:
+                continue
+            truth = solid.get(transfer.id)
+            if truth is None:
+                changed.append(transfer.moved_to(TransferState.RETRACTED))
+            else:
+                confirmed = truth.moved_to(TransferState.CONFIRMED)
+                changed.append(replace(confirmed, version=transfer.version))
+        missed = [transfer for key, transfer in solid.items() if key not in stored]
+        return changed + await self._owed(missed, height=block.height)
+
+    async def _owed(self, missed: list[Transfer], *, height: int) -> list[Transfer]:
+        """Return those that had not been seen but were promised: a party was watched in time."""
+        if not missed:
+            return []
+        parties = {party for each in missed for party in (each.sender, each.recipient)}
+        births = await self._store.watches(sorted(parties))
+        known = await self._store.transfers([each.id for each in missed])
+        owed = [
+            each
+            for each in missed
+            for watch in (births.get(each.sender), births.get(each.recipient))
+            if watch is not None and watch.birth_height < height
+        ]
+        return [
+            replace(
+                each.moved_to(TransferState.CONFIRMED),
+                version=known[each.id].version if each.id in known else 0,
+            )
+            for each in dict.fromkeys(owed)
+        ]
+
+    async def _verdicts(self, found: Block) -> list[Told]:
+        ours = {
+            executed.receipt.txid: executed.receipt
+            for executed in found.executed
+            if self._sight.follows(executed.receipt.txid)
+        }
+        known = await self._store.transactions(list(ours))
+        return [
+            told(_settled(known[txid], found, effect_of(receipt)))
+            for txid, receipt in ours.items()
+            if known[txid].state is not TransactionState.EXPIRED
+        ]
+
+    async def _prune(self) -> None:
+        below = self._sight.current().solid.height - self._policy.held_blocks
+        if below - self._pruned_height >= _PRUNED_EVERY_BLOCKS:
+            await self._store.prune(below=below)
+            self._pruned_height = below
+
+
+def _settled(known: Tracked, found: Block, effect: Effect) -> Tracked:
+    """Return a transaction with its verdict; one that was stored after its block is included first."""
+    if known.state is TransactionState.PENDING:
+        known = known.included(found.anchor, effect)
+    return known.settled(effect)
