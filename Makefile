@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check unit fmt bench soak proto constraints clean
+.PHONY: help run demo test check bench fmt docs proto constraints clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(BIN)/.dev ## speed and size, beside a limit from the same run
 
 fmt: $(BIN)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: $(BIN)/.dev ## write the generated tables into the README
+	@$(BIN)/python -m tests.docs
 
 proto: $(BIN)/.dev ## regenerate the protobuf code
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. shared/tron/protocol.proto devnet/chain.proto

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services import catalogue, demo, init, run
+from services import backup, catalogue, demo, init, run
 
 COMMANDS: Final[Mapping[str, tuple[Callable[[], int], str]]] = {
     "init": (init.main, "make directories, keys, tokens and the seed, whatever is missing"),
     "run": (run.main, "run devnet and the six services on this machine"),
     "demo": (demo.main, "tell the whole story: an invoice paid, payouts confirmed"),
+    "backup": (backup.back_up, "write a sealed copy of every running service's database"),
+    "unseal": (backup.open_sealed, "open a sealed copy with the recovery key"),
     "settings": (catalogue.main, "print every setting and scope as the README has them"),
 }
 

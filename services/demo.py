@@ -232,13 +232,14 @@ class Story:
         """Look until the goal is reached; returns the labels seen on the way, in order."""
         seen: list[str] = []
         deadline = time.monotonic() + self._timeout_s
-        with tqdm(bar_format=f"  … {goal}: {{elapsed}} {{postfix}}", leave=False) as bar:
+        with tqdm(bar_format=f"… {goal}: {{elapsed}} {{desc}}", leave=False, disable=None) as bar:
             while time.monotonic() < deadline:
                 view = look()
                 told = label(view)
                 if told not in seen[-1:]:
                     seen.append(told)
-                bar.set_postfix_str(told)
+                    _say_progress(told)
+                bar.set_description_str(told)
                 if reached(view):
                     return seen
                 time.sleep(POLL_S)
@@ -248,6 +249,11 @@ class Story:
 def say(title: str, told: str) -> None:
     """Print one line of the story."""
     tqdm.write(f"{title:<20} {told}", file=sys.stdout)
+
+
+def _say_progress(told: str) -> None:
+    if told:
+        say("", f"… {told}")
 
 
 def main() -> int:

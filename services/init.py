@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,9 @@ from shared.access import Role
 from shared.auth import OPERATOR, mint_operator_token
 from shared.clock import MS_PER_S, SystemClock
 from shared.config import SERVICES, ConfigurationMissing, ServiceSettings, explain
+from shared.sealing import new_recovery_key
 from shared.storage import StorageError
+from shared.web.operations import RECOVERY_KEY
 
 TOKEN_LIFETIME_S: Final = 365 * 24 * 3_600
 SECRET_BYTES: Final = 32
@@ -74,35 +76,63 @@ def make_keys(layout: Layout) -> list[Path]:
     return made
 
 
-async def initialise(settings: WalletSettings) -> tuple[list[Path], str | None]:
-    """Make keys and, if there is none, the seed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was missing and was made; the texts are to be shown once.
 
-    Returns:
-        What was made, and the seed's words, which are to be shown once, or None.
+    Attributes:
+        paths: files that were written.
+        words: the seed in words, or None if there was a seed.
+        recovery_key: what opens backups, or None if there was one.
+    """
+
+    paths: list[Path]
+    words: str | None = field(repr=False)
+    recovery_key: str | None = field(repr=False)
+
+    def notices(self, network: str) -> list[str]:
+        """Return what is to be shown this once."""
+        told = []
+        if self.words is not None:
+            told.append(SEED_NOTICE.format(network=network, words=self.words))
+        if self.recovery_key is not None:
+            told.append(RECOVERY_NOTICE.format(network=network, key=self.recovery_key))
+        return told
+
+
+async def initialise(settings: WalletSettings) -> Made:
+    """Make keys, and if there is none, the seed and the recovery key.
 
     Raises:
         StorageLocked: there is no seed and wallet-manager is running.
     """
-    made = make_keys(Layout.of(settings))
-    return made, await make_seed(settings)
+    layout = Layout.of(settings)
+    paths = make_keys(layout)
+    recovery = new_recovery_key()
+    public = _once(layout.keys / RECOVERY_KEY, recovery.public.encode)
+    return Made(
+        paths=paths + public,
+        words=await make_seed(settings),
+        recovery_key=recovery.secret if public else None,
+    )
 
 
 def main() -> int:
     """Run the command; returns the exit status."""
     try:
         settings = WalletSettings()
-        made, words = asyncio.run(initialise(settings))
+        made = asyncio.run(initialise(settings))
     except ValidationError as error:
         print(f"init: {explain(error)}", file=sys.stderr)
         return 2
     except (ConfigurationMissing, StorageError, OSError) as error:
         print(f"init: {error}", file=sys.stderr)
         return 1
-    for path in made:
+    for path in made.paths:
         print(f"made {path}")
-    if words is not None:
-        print(SEED_NOTICE.format(network=settings.tron_network.value, words=words))
-    if not made and words is None:
+    for notice in made.notices(settings.tron_network.value):
+        print(notice)
+    if not made.paths and made.words is None:
         print(f"nothing to do: {settings.data_dir} is complete")
     return 0
 
@@ -113,6 +143,13 @@ Write them down and keep them off this machine: whoever has them has the money, 
 them and without a backup the money is gone.
 
   {words}
+"""
+
+RECOVERY_NOTICE: Final = """
+The recovery key of this installation ({network}). It is shown this once. Backups are sealed to it and
+open with nothing else: keep it off this machine.
+
+  {key}
 """
 
 

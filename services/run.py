@@ -6,13 +6,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Never
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tqdm import tqdm
 
-from services.init import SEED_NOTICE, Layout, initialise
+from services.init import Layout, initialise
 from services.stack import DEVNET, TREE, PortBusy, Ports, Stack, StackBroken
 from services.wallet_manager.settings import Settings as WalletSettings
 from shared.config import (
@@ -83,11 +83,11 @@ class RunSettings(BaseSettings):
 def prepare(data_dir: Path) -> None:
     """Make keys, tokens and seed in the data directory, and tell what was made."""
     settings = WalletSettings(tron_network=Network.DEVNET, data_dir=data_dir)
-    made, words = asyncio.run(initialise(settings))
-    if made:
-        print(f"made {len(made)} keys and tokens in {data_dir}")
-    if words is not None:
-        print(SEED_NOTICE.format(network="devnet", words=words))
+    made = asyncio.run(initialise(settings))
+    if made.paths:
+        print(f"made {len(made.paths)} keys and tokens in {data_dir}")
+    for notice in made.notices("devnet"):
+        print(notice)
 
 
 def start(stack: Stack) -> None:
@@ -95,25 +95,28 @@ def start(stack: Stack) -> None:
     stack.ports.check_free()
     prepare(stack.data_dir)
     started = time.monotonic()
-    with tqdm(total=len(ORDER) + 1, unit="service", leave=True, bar_format=_BAR) as bar:
+    with tqdm(total=len(ORDER) + 1, bar_format=_BAR, disable=None) as bar:
         stack.start(DEVNET)
-        bar.set_description_str("devnet")
-        stack.wait_ready(DEVNET, timeout_s=READY_S)
-        bar.update()
+        _await(stack, DEVNET, bar)
         for service in ORDER:
             stack.start(service)
         for service in ORDER:
-            bar.set_description_str(service)
-            stack.wait_ready(
-                service, timeout_s=READY_S, told=lambda reason: bar.set_postfix_str(reason[:60])
-            )
-            bar.set_postfix_str("")
-            bar.update()
-        bar.set_description_str("all ready")
+            _await(stack, service, bar)
     print(f"ready after {time.monotonic() - started:.1f} s")
 
 
-_BAR: Final = "{desc:<16} {n_fmt}/{total_fmt} |{bar:24}| {elapsed} {postfix}"
+_BAR: Final = "  {n_fmt}/{total_fmt} |{bar:24}| {elapsed}  {desc}"
+
+
+def _await(stack: Stack, program: str, bar: "tqdm[Never]") -> None:
+    bar.set_description_str(program)
+    stack.wait_ready(
+        program,
+        timeout_s=READY_S,
+        told=lambda reason: bar.set_description_str(f"{program}: {reason[:70]}"),
+    )
+    bar.update()
+    tqdm.write(f"  {program} is ready", file=sys.stdout)
 
 
 def tell(stack: Stack) -> None:

@@ -215,18 +215,19 @@ class Stack:
         raise StackBroken(f"{program} did not become ready in {timeout_s:g} s: {reason}")
 
     def stop(self) -> None:
-        """Stop everything, the last started first, and wait for it."""
-        children = list(reversed(self._children.values()))
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                child.terminate()
+        """Stop the services, then the devnet, and wait for each; what does not stop is killed."""
         deadline = time.monotonic() + _STOP_S
-        for child in children:
-            try:
-                child.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        services = [child for name, child in self._children.items() if name != DEVNET]
+        others = [child for name, child in self._children.items() if name == DEVNET]
+        for children in (services, others):
+            for child in children:
+                child.terminate()
+            for child in children:
+                try:
+                    child.wait(timeout=max(0.1, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
         self._children.clear()
 
 

@@ -238,6 +238,9 @@ class TokenVerifier:
             raise Unauthenticated("the token has expired")
         if issued - self._leeway_s > now_s:
             raise Unauthenticated("the token is from the future")
+        starts = claims.get("nbf", issued)
+        if type(starts) is not int or starts - self._leeway_s > now_s:
+            raise Unauthenticated("the token is not valid yet")
 
     def _person(
         self, claims: Mapping[str, Any], *, issuer: str, denied: frozenset[Scope]
@@ -266,6 +269,6 @@ def _audiences(claims: Mapping[str, Any]) -> frozenset[str]:
 
 def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255:  # noqa: PLR2004
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():  # noqa: PLR2004
         raise Unauthenticated("the token names no subject")
     return subject

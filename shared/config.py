@@ -8,12 +8,13 @@ import os
 import stat
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.tron.address import parse_address
 from shared.tron.networks import Network
 
 SERVICES: Final[dict[str, int]] = {
@@ -66,6 +67,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="ignore",
+        env_prefix="LUCID_FIELD_",  # fields go by their name in code alone: PORT is somebody else's
         env_ignore_empty=True,
         populate_by_name=True,
         hide_input_in_errors=True,
@@ -97,7 +99,7 @@ class ServiceSettings(BaseSettings):
     bind_host: str = Field(
         default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
     )
-    usdt_contract_address: str | None = Field(
+    usdt_contract_address: Annotated[str, AfterValidator(parse_address)] | None = Field(
         default=None,
         validation_alias="USDT_CONTRACT_ADDRESS",
         description="The USDT contract. Default: by network.",
@@ -199,12 +201,15 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _data_outside_the_work_tree(self) -> Self:
-        data_dir, tree = self.data_dir.resolve(), Path(__file__).resolve().parents[1]
-        in_tree = data_dir.is_relative_to(tree) and (tree / ".git").exists()
-        if in_tree and self.tron_network is not Network.DEVNET:
-            raise ValueError(
-                f"LUCID_DATA_DIR is inside the work tree {tree}: money's data lives outside it (H25)"
-            )
+        tree = Path(__file__).resolve().parents[1]
+        if self.tron_network is Network.DEVNET or not (tree / ".git").exists():
+            return self
+        places = {"LUCID_DATA_DIR": self.data_dir, "SECRETS_DIR": self.secrets_dir}
+        for variable, place in places.items():
+            if place is not None and place.resolve().is_relative_to(tree):
+                raise ValueError(
+                    f"{variable} is inside the work tree {tree}: money's data lives outside it (H25)"
+                )
         return self
 
     def keys_path(self) -> Path:
@@ -222,10 +227,10 @@ class ServiceSettings(BaseSettings):
 
 def explain(error: ValidationError) -> str:
     """List every setting that is wrong, one a line, without its value."""
-    lines = [
-        f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        place = "".join(f"{part}: " for part in problem["loc"])
+        lines.append(f"  {place}{problem['msg'].removeprefix('Value error, ')}")
     return "settings are wrong or missing:\n" + "\n".join(lines)
 
 
@@ -240,8 +245,9 @@ def read_secret(path: Path, *, purpose: str) -> bytes:
         ConfigurationMissing: it is absent, unreadable, empty, too large or open to others.
     """
     try:
-        mode = path.stat().st_mode
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(MAX_SECRET_BYTES + 1)
     except FileNotFoundError:
         raise ConfigurationMissing(
             f"{purpose} is missing: {path} does not exist; run 'python -m services init'"
@@ -252,8 +258,14 @@ def read_secret(path: Path, *, purpose: str) -> bytes:
         ) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationMissing(f"{purpose} is open to others: run 'chmod 600 {path}'")
-    if not content.strip() or len(content) > MAX_SECRET_BYTES:
-        raise ConfigurationMissing(f"{purpose} in {path} is empty or larger than a secret can be")
+    if not content.strip():
+        raise ConfigurationMissing(
+            f"{purpose} is empty: restore {path}, or remove it and run 'python -m services init'"
+        )
+    if len(content) > MAX_SECRET_BYTES:
+        raise ConfigurationMissing(
+            f"{purpose} is larger than {MAX_SECRET_BYTES} bytes, so {path} is something else: restore it"
+        )
     return content
 
 

@@ -5,6 +5,7 @@ database was restored or made anew, and forces its consumer to resynchronise ins
 (hazards H5 and H13).
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -23,6 +24,8 @@ V = TypeVar("V", bound=BaseModel)
 
 MAX_PAGE: Final = 500
 MAX_WAIT_S: Final = 30
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class FeedReset(Conflict):
@@ -117,7 +120,7 @@ class FeedSource(Generic[V]):
         if not cursor:
             return 0
         incarnation, _, number = cursor.rpartition(".")
-        if not number.isascii() or not number.isdigit():
+        if not incarnation or not _NUMBER.fullmatch(number):
             raise BadCursor("a feed cursor is incarnation.number")
         if incarnation != self._storage.incarnation:
             raise FeedReset(
@@ -170,7 +173,10 @@ class FeedFollower(Generic[V]):
         self._acknowledged = ""
 
     async def follow(self) -> bool:
-        """Consume one page; True, so that the loop goes on at once (the feed paces it by waiting)."""
+        """Consume one page; True, so that the loop goes on at once (the feed paces it by waiting).
+
+        False after a resync, so that one that does not help is not repeated without a pause.
+        """
         cursor = await self._load_cursor()
         try:
             page = await self._pages(after=cursor, limit=self._limit, wait_s=self._wait_s)
@@ -179,7 +185,7 @@ class FeedFollower(Generic[V]):
                 raise
             log.warning("feed.reset", peer=refusal.peer, code=refusal.code)
             await self._resync()
-            return True
+            return False
         await self._apply(page)
         if page.next != self._acknowledged:
             await self._acknowledge(page.next)

@@ -45,7 +45,7 @@ def new_id(prefix: str) -> str:
 def identity(principal: str, family: str, key: str) -> str:
     """Hash (principal, route family, key) into the unique identity of a money object.
 
-    Lengths are part of what is hashed, so that no two triples run into one.
+    The three are quoted before they are hashed, so that no two triples run into one.
     """
     material = json.dumps([principal, family, key], ensure_ascii=False).encode()
     return hashlib.sha256(material).hexdigest()
@@ -63,7 +63,7 @@ def fingerprint(body: object) -> str:
 
 def send_key(origin: str, object_id: str, ordinal: int) -> str:
     """Name a send for ever: ``origin:object_id:ordinal``, carried unchanged down to the chain."""
-    if ":" in origin or ":" in object_id or ordinal < 0:
+    if not origin or not object_id or ":" in origin + object_id or ordinal < 0:
         raise ValueError("a send key is origin:object_id:ordinal")
     return f"{origin}:{object_id}:{ordinal}"
 

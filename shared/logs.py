@@ -7,7 +7,7 @@ sounds like a secret are blanked, and texts that look like a token or carry one 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
@@ -17,13 +17,13 @@ import structlog
 REDACTED: Final = "[redacted]"
 
 _SECRET_NAME: Final = re.compile(
-    r"(secret|token|password|passphrase|mnemonic|seed|private|authorization|api_?key|signing_key|jwt)",
+    r"(secret|token|password|passphrase|mnemonic|seed|private|authorization|api[-_]?key|signing_key|jwt)",
     re.IGNORECASE,
 )
-_JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+_JWT: Final = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}")
 _BEARER: Final = re.compile(r"(?i)\bbearer\s+\S+")
-_URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+@")
-_URL_KEY: Final = re.compile(r"(?i)([?&](?:api_?key|token|key|secret)=)[^&\s]+")
+_URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^/?#\s]+@")
+_URL_KEY: Final = re.compile(r"(?i)([?&][\w.-]*(?:key|token|secret|password|signature)=)[^&\s]+")
 _CHECKOUT: Final = re.compile(r"(/(?:checkout|pay)/)[\w-]{16,}")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -34,6 +34,7 @@ Event = MutableMapping[str, Any]
 
 def clean_text(text: str) -> str:
     """Blank what looks like a token, a key or credentials inside a text."""
+    text = text.encode(errors="backslashreplace").decode()  # half a surrogate pair is not JSON
     text = _JWT.sub(REDACTED, text)
     text = _BEARER.sub(f"Bearer {REDACTED}", text)
     text = _URL_CREDENTIALS.sub(f"{REDACTED}@", text)
@@ -44,19 +45,19 @@ def clean_text(text: str) -> str:
 def clean(value: object) -> object:
     """Clean a value of any shape: mappings by field name, texts by their look."""
     match value:
-        case str():
-            return clean_text(value)
-        case dict():
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
             return {
-                key: REDACTED if _SECRET_NAME.search(str(key)) else clean(inner)
+                clean_text(str(key)): REDACTED if _SECRET_NAME.search(str(key)) else clean(inner)
                 for key, inner in value.items()
             }
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return [clean(inner) for inner in value]
-        case bytes():
+        case bytes() | bytearray() | memoryview():
             return REDACTED
         case _:
-            return value
+            return clean_text(str(value))
 
 
 def _redact(_logger: object, _method: str, event: Event) -> Event:
@@ -71,7 +72,7 @@ def _add_request_id(_logger: object, _method: str, event: Event) -> Event:
 
 
 def _render(_logger: object, _method: str, event: Event) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return msgspec.json.encode(event).decode()
 
 
 def configure(*, service: str, level: str) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.clock import Clock
-from shared.logs import get_logger
+from shared.errors import Problem
+from shared.logs import clean_text, get_logger
 from shared.metrics import Metrics
 
 log = get_logger(__name__)
@@ -50,7 +51,13 @@ class Loop:
     """Runs a LoopSpec until cancelled."""
 
     def __init__(
-        self, spec: LoopSpec, *, clock: Clock, metrics: Metrics, jitter_percent: int = 10
+        self,
+        spec: LoopSpec,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        jitter_percent: int = 10,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
         self._clock = clock
@@ -59,7 +66,8 @@ class Loop:
         self._wake = asyncio.Event()
         self._failures = 0
         self._last_error: str | None = None
-        self._last_success_s = time.monotonic()
+        self._monotonic = monotonic
+        self._last_success_s = monotonic()
         self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
     def wake(self) -> None:
@@ -70,7 +78,7 @@ class Loop:
         """Say why this loop makes the service unready, or None."""
         if self._failures:
             return f"{self.spec.name}: {self._last_error}"
-        age_s = int(time.monotonic() - self._last_success_s)
+        age_s = int(self._monotonic() - self._last_success_s)
         if age_s > self.spec.stale_after_s:
             return f"{self.spec.name}: last did its work {age_s} s ago"
         return None
@@ -95,20 +103,20 @@ class Loop:
             )
         self._failures = 0
         self._last_error = None
-        self._last_success_s = time.monotonic()
+        self._last_success_s = self._monotonic()
         self._metrics.loop_succeeded(self.spec.name, self._clock.now_ms())
         return 0.0 if more else self.spec.interval_s
 
     def _note_failure(self, error: Exception) -> None:
         self._failures += 1
-        self._last_error = f"{type(error).__name__}: {error}"[:300]
+        self._last_error = clean_text(f"{type(error).__name__}: {error}")[:300]
         self._metrics.loop_failed(self.spec.name)
         log.warning(
             "loop.failed",
             loop=self.spec.name,
             failures=self._failures,
             error=self._last_error,
-            exc_info=self._failures == 1,
+            exc_info=self._failures == 1 and not isinstance(error, Problem),
         )
 
     async def _pause(self, pause_s: float) -> None:

@@ -15,10 +15,22 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _LATENCY_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class _Registry(CollectorRegistry):
+    """A registry in which a service that is built a second time replaces its own metrics."""
+
+    def register(self, collector: Collector) -> None:
+        """Register a collector in place of any that has one of its names."""
+        for name in self._get_names(collector):  # type: ignore[no-untyped-call]
+            if (former := self._names_to_collectors.get(name)) is not None:
+                self.unregister(former)
+        super().register(collector)
 
 
 class Metrics:
@@ -29,7 +41,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry(auto_describe=True)
+        self.registry = _Registry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

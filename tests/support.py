@@ -84,9 +84,7 @@ class Keys:
 
     def service(self, name: str, *, audience: str, scope: Scope) -> dict[str, str]:
         """Return the headers of a sibling's request."""
-        identity = ServiceIdentity(
-            service=name, private_key=self._private[name], clock=self._clock
-        )
+        identity = ServiceIdentity(service=name, private_key=self._private[name], clock=self._clock)
         return {"Authorization": f"Bearer {identity.token(audience=audience, scope=scope)}"}
 
 
@@ -164,9 +162,7 @@ class WalletManager:
         assert wait_s >= 0
         incarnation, _, number = after.rpartition(".")
         if after and incarnation != self.incarnation:
-            raise PeerRefused(
-                peer="wallet-manager", status=409, document={"code": FeedReset.code}
-            )
+            raise PeerRefused(peer="wallet-manager", status=409, document={"code": FeedReset.code})
         start = int(number or 0)
         items = self.events[start : start + limit]
         return FeedView[SendView](

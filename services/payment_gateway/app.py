@@ -12,6 +12,7 @@ from services.payment_gateway.service.deposits import Deposits
 from services.payment_gateway.service.gateway import PaymentGateway
 from services.payment_gateway.service.hooks import Webhooks
 from services.payment_gateway.service.invoices import Invoices
+from services.payment_gateway.service.kit import Kit
 from services.payment_gateway.service.peers import Siblings
 from services.payment_gateway.settings import Settings
 from services.payment_gateway.store import SCHEMA, GatewayStore
@@ -38,51 +39,7 @@ def create(
     runtime = runtime or Runtime(service=SERVICE, settings=settings)
 
     async def build(runtime: Runtime) -> PaymentGateway:
-        chain = TronClientPeer(await runtime.peer("tron-client", settings.tron_client_url))
-        wallets = WalletManagerPeer(
-            await runtime.peer("wallet-manager", settings.wallet_manager_url)
-        )
-        sender = await _sender(runtime, settings, outbound)
-        store = GatewayStore(await runtime.storage(SCHEMA))
-        announcer = Announcer(new_id=new_id, network=settings.tron_network.value)
-        bell, clock = Bell(), runtime.clock
-        rules = InvoiceRules(
-            minimum=settings.minimum(),
-            dust=settings.dust(),
-            grace_s=settings.invoice_grace_s,
-            contract=parse_address(runtime.usdt_contract()),
-        )
-        service = PaymentGateway(
-            store=store,
-            invoices=Invoices(
-                store=store,
-                deriver=wallets,
-                announcer=announcer,
-                bell=bell,
-                clock=clock,
-                new_id=new_id,
-                rules=rules,
-            ),
-            deposits=Deposits(
-                store=store,
-                chain=chain,
-                own_sends=wallets,
-                announcer=announcer,
-                bell=bell,
-                clock=clock,
-                rules=rules,
-                wait_s=settings.feed_wait_s,
-            ),
-            webhooks=Webhooks(
-                store=store,
-                sender=sender,
-                clock=clock,
-                new_id=new_id,
-                ladder_s=settings.retry_ladder_s(),
-                owner=SERVICE,
-            ),
-            siblings=await _siblings(runtime, settings, chain, wallets),
-        )
+        service = await _service(runtime, settings, outbound)
         runtime.probes.stats = service.counts
         runtime.probes.details = service.details
         await runtime.run(*loops(service, settings))
@@ -90,6 +47,46 @@ def create(
 
     routers = (invoices.router, webhooks.router, aliases.router)
     return application(runtime, build=build, routers=routers, description=str(__doc__))
+
+
+async def _service(
+    runtime: Runtime, settings: Settings, outbound: Outbound | None
+) -> PaymentGateway:
+    chain = TronClientPeer(await runtime.peer("tron-client", settings.tron_client_url))
+    wallets = WalletManagerPeer(await runtime.peer("wallet-manager", settings.wallet_manager_url))
+    sender = await _sender(runtime, settings, outbound)
+    store = GatewayStore(await runtime.storage(SCHEMA))
+    kit = Kit(
+        store=store,
+        announcer=Announcer(new_id=new_id, network=settings.tron_network.value),
+        bell=Bell(),
+        clock=runtime.clock,
+        new_id=new_id,
+        rules=_rules(runtime, settings),
+    )
+    return PaymentGateway(
+        store=store,
+        invoices=Invoices(kit, deriver=wallets),
+        deposits=Deposits(kit, chain=chain, own_sends=wallets, wait_s=settings.feed_wait_s),
+        webhooks=Webhooks(
+            store=store,
+            sender=sender,
+            clock=runtime.clock,
+            new_id=new_id,
+            ladder_s=settings.retry_ladder_s(),
+            owner=SERVICE,
+        ),
+        siblings=await _siblings(runtime, settings, chain, wallets),
+    )
+
+
+def _rules(runtime: Runtime, settings: Settings) -> InvoiceRules:
+    return InvoiceRules(
+        minimum=settings.minimum(),
+        dust=settings.dust(),
+        grace_s=settings.invoice_grace_s,
+        contract=parse_address(runtime.usdt_contract()),
+    )
 
 
 async def _sender(runtime: Runtime, settings: Settings, outbound: Outbound | None) -> WebhookSender:

@@ -62,6 +62,13 @@ class StakeView(View):
     updated_at: TimeText
 
 
+class StakeListView(View):
+    """A page of stake orders, newest first."""
+
+    orders: list[StakeView]
+    next: str | None = None
+
+
 class StakingStatusView(View):
     """What an address has staked, what is thawing, and the resources it has."""
 

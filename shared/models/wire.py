@@ -1,5 +1,6 @@
 """Field types and shapes that all wire contracts share."""
 
+import re
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
@@ -16,6 +17,9 @@ from shared.money import Currency, format_base_units, parse_base_units
 from shared.tron.address import Address, parse_address
 
 T = TypeVar("T")
+
+_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
+"""At most the 78 digits of the largest uint256."""
 
 
 class Request(BaseModel):
@@ -41,7 +45,7 @@ def _positive_amount(value: Any) -> str:
 
 
 def _base_units(value: str) -> str:
-    if not value.isascii() or not value.isdigit() or (value != "0" and value.startswith("0")):
+    if not _WHOLE_NUMBER.fullmatch(value):
         raise ValueError("must be a whole number of base units as a string")
     return value
 
@@ -85,7 +89,7 @@ NoteText = Annotated[str, StringConstraints(max_length=500)]
 HexText = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})*$", max_length=1_048_576)]
 TxidText = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 SendKeyText = Annotated[
-    str, StringConstraints(pattern=r"^[a-z-]+:[A-Za-z0-9_.-]+:[0-9]+$", max_length=255)
+    str, StringConstraints(pattern=r"^[a-z-]+:[A-Za-z0-9_.-]+:(0|[1-9][0-9]*)$", max_length=255)
 ]
 TimeText = Annotated[
     str, Field(description="RFC 3339, UTC.", examples=["2026-11-22T10:00:00.000Z"])

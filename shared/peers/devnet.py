@@ -4,6 +4,7 @@ import httpx
 import msgspec
 
 from shared.clock import ClockReading
+from shared.errors import Unavailable
 
 
 class _Reading(msgspec.Struct):
@@ -19,8 +20,13 @@ class DevnetClock:
         self._client = client
 
     async def read(self) -> ClockReading:
-        """Return the devnet's time; raises httpx.HTTPError or msgspec.DecodeError."""
-        response = await self._client.get(self._url, timeout=3)
-        response.raise_for_status()
-        reading = msgspec.json.decode(response.content, type=_Reading)
+        """Return the devnet's time; raises Unavailable."""
+        try:
+            response = await self._client.get(self._url, timeout=3)
+            response.raise_for_status()
+            reading = msgspec.json.decode(response.content, type=_Reading)
+        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+            raise Unavailable(
+                f"the devnet does not tell the time ({type(error).__name__}): {self._url}"
+            ) from None
         return ClockReading(now_ms=reading.now_ms, speed=reading.speed)

@@ -32,8 +32,8 @@ class PeerRefused(Problem):
 
     def __init__(self, *, peer: str, status: int, document: Mapping[str, Any]) -> None:
         known = {"type", "title", "status", "code", "detail", "instance", "request_id"}
-        facts = {key: value for key, value in document.items() if key not in known}
-        super().__init__(str(document.get("detail", f"{peer} answered {status}")), **facts)
+        super().__init__(str(document.get("detail", f"{peer} answered {status}")))
+        self.facts = {key: value for key, value in document.items() if key not in known}
         self.status = status  # type: ignore[misc]  # the sibling's, not the class's
         self.code = str(document.get("code", "LUCID_ERR_1000"))  # type: ignore[misc]
         self.title = str(document.get("title", "Refused"))  # type: ignore[misc]
@@ -198,6 +198,6 @@ def absent(error: PeerRefused) -> bool:
 def _document(content: bytes) -> Mapping[str, Any]:
     try:
         document = msgspec.json.decode(content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from shared.access import OPEN_PATHS
 from shared.errors import NotReady
@@ -18,6 +18,8 @@ from shared.web.runtime import Runtime, Starter, stopped
 from shared.web.security import scopes_asked
 
 T = TypeVar("T")
+
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 class UnguardedRoute(Exception):
@@ -52,6 +54,7 @@ def application(
     )
     problems.install(app)
     app.include_router(runtime.probes.router())
+    app.include_router(runtime.operations.router())
     for router in routers:
         app.include_router(router)
     _check_guards(app, open_prefixes)
@@ -60,6 +63,7 @@ def application(
         gate=runtime.gate,
         rate_limit=_rate_limit(runtime),
         metrics=runtime.metrics,
+        network=runtime.settings.tron_network.value,
         max_body_bytes=runtime.settings.max_body_bytes,
         open_prefixes=open_prefixes,
     )
@@ -107,9 +111,12 @@ def _lifespan(
 
 
 def _check_guards(app: FastAPI, open_prefixes: tuple[str, ...]) -> None:
-    for route in app.routes:
-        if not isinstance(route, APIRoute) or route.path in OPEN_PATHS:
+    own = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
+    for route in iter_route_contexts(app.routes):
+        path = str(route.path)
+        is_probe = path in OPEN_PATHS and _READING.issuperset(route.methods or ())
+        is_open = bool(open_prefixes) and path.startswith(open_prefixes)
+        if path in own or is_probe or is_open:
             continue
-        is_open = bool(open_prefixes) and route.path.startswith(open_prefixes)
-        if not is_open and not scopes_asked(route):
-            raise UnguardedRoute(f"{route.path} asks for no scope and is not on the open list")
+        if not isinstance(route.original_route, APIRoute) or not scopes_asked(route.dependant):
+            raise UnguardedRoute(f"{path} asks for no scope and is not on the open list")

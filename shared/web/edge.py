@@ -18,8 +18,9 @@ from shared.auth import Principal, TokenVerifier
 from shared.errors import BodyTooLarge, Problem, TooManyRequests, Unauthenticated
 from shared.logs import request_id
 from shared.metrics import Metrics
-from shared.web.problems import problem_response
+from shared.web.problems import crash_response, problem_response
 
+_LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _MAX_IDENTITIES: Final = 10_000
 
@@ -78,6 +79,7 @@ class Edge:
         gate: decides who comes in.
         rate_limit: applies to people; services are trusted to pace themselves.
         metrics: counts every answer.
+        network: told with every answer, so that nobody takes play money for real (hazard H17).
         max_body_bytes: larger bodies are refused before they are read.
         open_prefixes: further paths without a token, each guarded by an unguessable part.
     """
@@ -89,6 +91,7 @@ class Edge:
         gate: Gate,
         rate_limit: RateLimit,
         metrics: Metrics,
+        network: str,
         max_body_bytes: int,
         open_prefixes: tuple[str, ...] = (),
     ) -> None:
@@ -96,6 +99,7 @@ class Edge:
         self._gate = gate
         self._rate_limit = rate_limit
         self._metrics = metrics
+        self._network = network
         self._max_body_bytes = max_body_bytes
         self._open_prefixes = open_prefixes
 
@@ -107,10 +111,15 @@ class Edge:
         headers = Headers(scope=scope)
         told = headers.get("x-request-id", "")
         marker = request_id.set(told if _REQUEST_ID.fullmatch(told) else uuid7().hex)
-        answer = _Answer(send)
+        answer = _Answer(send, self._network)
         started = time.monotonic()
         try:
             await self._admitted(scope, receive, answer, headers)
+        except Exception as error:
+            response = crash_response(error, path=scope["path"])
+            if answer.status:  # too late for another answer
+                raise
+            await response(scope, receive, answer.send)
         finally:
             self._metrics.request_answered(
                 method=scope["method"],
@@ -154,7 +163,7 @@ class Edge:
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._max_body_bytes:
+        if not _LENGTH.fullmatch(length) or int(length) > self._max_body_bytes:
             raise BodyTooLarge(
                 f"bodies may have at most {self._max_body_bytes} bytes",
                 limit_bytes=self._max_body_bytes,
@@ -184,8 +193,9 @@ class _LimitedBody:
 class _Answer:
     """Sees the status pass and adds the request id and the headers every answer carries."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, network: str) -> None:
         self._send = send
+        self._network = network
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -193,6 +203,7 @@ class _Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = request_id.get()
+            headers["X-Lucid-Network"] = self._network
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)

@@ -1,6 +1,6 @@
 """Every answer that is not a success is a problem document (RFC 9457)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -36,6 +36,9 @@ log = get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+_MAX_ERRORS: Final = 20
+_MAX_NAME_CHARACTERS: Final = 100
+
 
 class ProblemDocument(BaseModel):
     """What every error answer looks like; further members are facts of the case."""
@@ -57,9 +60,11 @@ class MethodNotAllowed(BadRequest):
     title = "Method not allowed"
 
 
-def problem_response(problem: Problem, *, path: str) -> JSONResponse:
+def problem_response(
+    problem: Problem, *, path: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """Render a problem for a request path."""
-    headers = {}
+    headers = dict(headers or {})
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, Unauthenticated):
@@ -75,8 +80,8 @@ def problem_response(problem: Problem, *, path: str) -> JSONResponse:
 def invalid_fields(errors: Sequence[Any]) -> InvalidFields:
     """Turn validation errors into fields and reasons, never repeating what was sent."""
     fields = []
-    for error in errors:
-        place = [str(part) for part in error["loc"] if part not in {"body", "query", "header"}]
+    for error in errors[:_MAX_ERRORS]:
+        place = [str(part)[:_MAX_NAME_CHARACTERS] for part in error["loc"][1:]]
         message = str(error["msg"]).removeprefix("Value error, ")
         fields.append({"field": ".".join(place) or "body", "message": message})
     return InvalidFields(fields)
@@ -107,7 +112,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
             problem = MethodNotAllowed("this path does not take this method")
         case _:
             problem = BadRequest(str(error.detail))
-    return problem_response(problem, path=request.url.path)
+    return problem_response(problem, path=request.url.path, headers=error.headers)
 
 
 async def _on_storage(request: Request, error: Exception) -> JSONResponse:
@@ -125,23 +130,26 @@ async def _on_storage(request: Request, error: Exception) -> JSONResponse:
                 "this changed while it was being worked on; try again", retry_after_s=1
             )
         case _:
-            return await _on_defect(request, error)
+            return crash_response(error, path=request.url.path)
     return problem_response(problem, path=request.url.path)
 
 
-async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    log.error("request.crashed", path=request.url.path, exc_info=error)
+def crash_response(error: Exception, *, path: str) -> JSONResponse:
+    """Log a defect of ours, and render what its caller is told of it: nothing but where to look."""
+    log.error("request.crashed", path=path, exc_info=error)
     problem = InternalError("something went wrong here; the log has it under this request id")
-    return problem_response(problem, path=request.url.path)
+    return problem_response(problem, path=path)
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem document."""
+    """Make the application answer every expected error with a problem document.
+
+    What nobody expected is answered by the edge, where the request id is still known.
+    """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(StorageError, _on_storage)
-    app.add_exception_handler(Exception, _on_defect)
 
 
 def declares(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final, Generic, Self, TypeVar
 
 import httpx
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.auth import OPERATOR, ServiceIdentity, TokenVerifier, TrustedKeys, load_public_key
 from shared.clock import Clock, FollowingClock, SystemClock
 from shared.config import SERVICES, ConfigurationMissing, ServiceSettings, read_secret
+from shared.errors import Problem, Unavailable
 from shared.logs import get_logger
 from shared.loop import Loop, LoopSpec, backoff_s
 from shared.metrics import Metrics
@@ -24,6 +27,7 @@ from shared.peers.http import PeerHttp
 from shared.storage import Schema, SqliteStorage, Stamp, Storage, StorageError
 from shared.tron.networks import FACTS, Network
 from shared.web.edge import Gate
+from shared.web.operations import Operations
 from shared.web.probes import Probes, Readiness
 
 log = get_logger(__name__)
@@ -44,6 +48,7 @@ class Runtime:
         clock: the time, the devnet's on the devnet.
         metrics: the process's metrics.
         readiness: reasons not to send business calls.
+        operations: what the operator may ask of the database.
         probes: where a service adds its details and counts.
         gate: the verifier of tokens in force.
         stack: what to close, last opened first.
@@ -71,6 +76,12 @@ class Runtime:
         )
         self._follows_devnet = clock is None and settings.tron_network is Network.DEVNET
         self.clock: Clock = clock or (FollowingClock() if self._follows_devnet else SystemClock())
+        self.operations = Operations(
+            service=service,
+            keys=settings.keys_path(),
+            backups=settings.data_dir / "backups",
+            clock=self.clock,
+        )
         self._transport = transport
         self._identity: ServiceIdentity | None = None
         self.http = self._client()
@@ -79,7 +90,9 @@ class Runtime:
         settings = self.settings
         return httpx.AsyncClient(
             transport=self._transport,
-            timeout=httpx.Timeout(settings.peer_timeout_s, connect=settings.peer_connect_timeout_s),
+            timeout=httpx.Timeout(
+                None, connect=settings.peer_connect_timeout_s
+            ),  # PeerHttp has deadlines
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
             follow_redirects=False,
             trust_env=False,
@@ -93,7 +106,7 @@ class Runtime:
         await self.stack.aclose()
 
     def usdt_contract(self) -> str:
-        """Return the USDT contract of this network or of the setting; raises ConfigurationMissing."""
+        """Return the USDT contract of this network or of the setting."""
         contract = self.settings.usdt_contract_address
         return contract or FACTS[self.settings.tron_network].usdt_contract
 
@@ -114,7 +127,7 @@ class Runtime:
         for issuer in (OPERATOR, *SERVICES):
             path = folder / f"{issuer}.pub.pem"
             with contextlib.suppress(FileNotFoundError):
-                public[issuer] = load_public_key(path.read_bytes())
+                public[issuer] = _public_key(path)
         if OPERATOR not in public:
             raise ConfigurationMissing(
                 f"no operator key: {folder / OPERATOR}.pub.pem does not exist; "
@@ -158,6 +171,7 @@ class Runtime:
         path = self.settings.database_path(self.service)
         storage = await SqliteStorage.open(path, schema, stamp)
         self.stack.push_async_callback(storage.close)
+        self.operations.storage = storage
         return storage
 
     async def run(self, *specs: LoopSpec) -> dict[str, Loop]:
@@ -188,7 +202,7 @@ class Runtime:
             clock.follow(await source.read())
             return False
 
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(Unavailable):
             await follow()
         await self.run(LoopSpec(name="devnet-clock", interval_s=_CLOCK_INTERVAL_S, work=follow))
 
@@ -221,11 +235,9 @@ class Starter(Generic[T]):
             try:
                 await self._runtime.trust_keys()
                 self.service = await self._build(self._runtime)
-            except (ConfigurationMissing, StorageError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - the starter's edge: say why, try again
                 failures += 1
-                if self._reason != str(error):
-                    self._reason = str(error)
-                    log.warning("service.incomplete", reason=self._reason)
+                self._note(error)
             finally:
                 self._runtime.stack = outer
                 await self._keep_or_undo(inner)
@@ -244,11 +256,25 @@ class Starter(Generic[T]):
         )
         log.info("service.started", service=self._runtime.service)
 
+    def _note(self, error: Exception) -> None:
+        expected = isinstance(error, ConfigurationMissing | StorageError | Problem | OSError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        if self._reason != reason:
+            self._reason = reason
+            log.warning("service.incomplete", reason=reason, exc_info=not expected)
+
     async def _keep_or_undo(self, inner: AsyncExitStack) -> None:
         if self.service is None:
             await inner.aclose()
         else:
             self._runtime.stack.push_async_callback(inner.aclose)
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        return load_public_key(path.read_bytes())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationMissing(f"{path} is no Ed25519 public key in PEM") from None
 
 
 async def stopped(task: "asyncio.Task[None]") -> None:

@@ -3,7 +3,7 @@
 from typing import Any, Final, cast
 
 from fastapi import Depends, Request
-from fastapi.routing import APIRoute
+from fastapi.dependencies.models import Dependant
 
 from shared.access import Scope
 from shared.auth import Principal
@@ -40,9 +40,9 @@ def principal_of(request: Request) -> Principal | None:
     return cast("Principal | None", getattr(request.state, "principal", None))
 
 
-def scopes_asked(route: APIRoute) -> frozenset[Scope]:
-    """Return every scope that a route's own parameters ask for."""
-    checks = [dependency.call for dependency in route.dependant.dependencies]
+def scopes_asked(dependant: Dependant) -> frozenset[Scope]:
+    """Return every scope that a route's own parameters and its router ask for."""
+    checks = [dependency.call for dependency in dependant.dependencies]
     return frozenset(
         scope for check in checks if isinstance(check, ScopeCheck) for scope in check.scopes
     )

@@ -23,7 +23,10 @@ def serve(
     create: Callable[[S], FastAPI],
     port_of: Callable[[S], int],
 ) -> None:
-    """Read the settings, make the application and serve it until a signal; exits 2 on bad settings."""
+    """Read the settings, make the application and serve it until a signal; exits 2 on bad settings.
+
+    Exits 3 when the application could not start.
+    """
     try:
         settings = settings_class()
     except ValidationError as error:
@@ -44,5 +47,8 @@ def serve(
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         h11_max_incomplete_event_size=16_384,
     )
+    server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run()
+        server.run()
+    if not server.started:  # the log says why; a supervisor sees that this was no ordinary end
+        raise SystemExit(3)

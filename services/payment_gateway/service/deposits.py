@@ -7,10 +7,10 @@ from typing import Final
 from services.payment_gateway.domain.deliveries import ALARM, Webhook
 from services.payment_gateway.domain.invoices import Invoice, InvoiceRules
 from services.payment_gateway.domain.transfers import InvoiceTransfer, absorb, told
-from services.payment_gateway.service.announcer import Announcer, Bell
+from services.payment_gateway.service.announcer import Announcer
+from services.payment_gateway.service.kit import Kit
 from services.payment_gateway.service.peers import OwnSends, TransferFeed
-from services.payment_gateway.store import Announcement, Changes, FeedCursor, GatewayStore
-from shared.clock import Clock
+from services.payment_gateway.store import Announcement, Changes, FeedCursor
 from shared.errors import Unavailable
 from shared.feeds import FeedReset
 from shared.logs import get_logger
@@ -30,25 +30,14 @@ EXPIRED_AT_ONCE: Final = 100
 class Deposits:
     """Follows the transfer feed from its own cursor; nothing else decides about invoices."""
 
-    def __init__(
-        self,
-        *,
-        store: GatewayStore,
-        chain: TransferFeed,
-        own_sends: OwnSends,
-        announcer: Announcer,
-        bell: Bell,
-        clock: Clock,
-        rules: InvoiceRules,
-        wait_s: int,
-    ) -> None:
-        self._store = store
+    def __init__(self, kit: Kit, *, chain: TransferFeed, own_sends: OwnSends, wait_s: int) -> None:
+        self._store = kit.store
+        self._announcer = kit.announcer
+        self._bell = kit.bell
+        self._clock = kit.clock
+        self._rules = kit.rules
         self._chain = chain
         self._own_sends = own_sends
-        self._announcer = announcer
-        self._bell = bell
-        self._clock = clock
-        self._rules = rules
         self._wait_s = wait_s
         self._acknowledged: str | None = None
         self.as_of: BlockRef | None = None

@@ -7,21 +7,19 @@ from dataclasses import replace
 from services.payment_gateway.domain.deliveries import CREATED
 from services.payment_gateway.domain.invoices import (
     Invoice,
-    InvoiceRules,
     OwnInvoicesOnly,
     Stage,
     UnknownInvoice,
 )
-from services.payment_gateway.service.announcer import Announcer, Bell
+from services.payment_gateway.service.kit import Kit
 from services.payment_gateway.service.peers import Deriver
 from services.payment_gateway.service.views import invoice_view
-from services.payment_gateway.store import Changes, GatewayStore
+from services.payment_gateway.store import Changes
 from shared.access import Role
 from shared.auth import Principal
-from shared.clock import Clock
 from shared.errors import KeyReused, Unavailable
 from shared.feeds import FeedSource
-from shared.ids import NewId, fingerprint, identity
+from shared.ids import fingerprint, identity
 from shared.logs import get_logger
 from shared.models.payment_gateway import (
     InvoiceListView,
@@ -46,24 +44,14 @@ OWN_ONLY = frozenset({Role.USER, Role.NODE_OPERATOR})
 class Invoices:
     """Makes and shows invoices."""
 
-    def __init__(
-        self,
-        *,
-        store: GatewayStore,
-        deriver: Deriver,
-        announcer: Announcer,
-        bell: Bell,
-        clock: Clock,
-        new_id: NewId,
-        rules: InvoiceRules,
-    ) -> None:
-        self._store = store
+    def __init__(self, kit: Kit, *, deriver: Deriver) -> None:
+        self._store = kit.store
+        self._announcer = kit.announcer
+        self._bell = kit.bell
+        self._clock = kit.clock
+        self._new_id = kit.new_id
+        self._rules = kit.rules
         self._deriver = deriver
-        self._announcer = announcer
-        self._bell = bell
-        self._clock = clock
-        self._new_id = new_id
-        self._rules = rules
         self._treasury_id: str | None = None
 
     async def create(

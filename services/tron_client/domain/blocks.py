@@ -193,7 +193,9 @@ def movements(block: Block, *, token: Address, is_watched: IsWatched) -> list[Mo
     ]
 
 
-def transfer_logs(receipt: Receipt, *, only: Address | None = None) -> list[tuple[int, abi.TransferLog]]:
+def transfer_logs(
+    receipt: Receipt, *, only: Address | None = None
+) -> list[tuple[int, abi.TransferLog]]:
     """Return the TRC-20 Transfer logs of a receipt with their absolute positions."""
     found = []
     for position, log in enumerate(receipt.logs):

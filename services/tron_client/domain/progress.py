@@ -1,10 +1,19 @@
 """How far the chain has been followed, and the blocks that are held for forks and proofs."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from services.tron_client.domain.blocks import Anchor, Block
+from shared.errors import Unavailable
 
-PROGRESS_ID = "progress"
+PROGRESS_ID: Final = "progress"
+
+
+class NothingScanned(Unavailable):
+    """No block has been scanned yet."""
+
+    code = "LUCID_ERR_9109"
+    title = "The chain is not in sight yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,9 +228,7 @@ class Tracked:
         )
 
     def _worth_telling(self, outcome: Outcome) -> Outcome:
-        kept = Outcome(
-            outcome=self.outcome, code=self.outcome_code, message=self.outcome_message
-        )
+        kept = Outcome(outcome=self.outcome, code=self.outcome_code, message=self.outcome_message)
         if self.outcome is BroadcastOutcome.ACCEPTED:
             return kept
         if not self.broadcasts or outcome.outcome is not BroadcastOutcome.REJECTED:
@@ -377,6 +375,4 @@ def transaction_view(tracked: Tracked) -> TransactionView:
 
 def block_ref(block: Anchor) -> BlockRef:
     """Write a block for the wire."""
-    return BlockRef(
-        height=block.height, block_id=block.block_id, timestamp_ms=block.timestamp_ms
-    )
+    return BlockRef(height=block.height, block_id=block.block_id, timestamp_ms=block.timestamp_ms)

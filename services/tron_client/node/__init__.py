@@ -1,208 +1,246 @@
-"""A TRON node's HTTP interface: the only place that talks to one.
+"""A TRON node's HTTP interface, and the only place that opens a connection to one.
 
-Answers come back as checked values. An empty answer is None or an empty list: "not there, or not
-there yet", which callers must never read as "nothing happened".
+This module knows which chain the node is of, when to ask again and when to be quiet; ``client`` says
+what is asked, ``reading`` and ``outcomes`` what the answers mean.
 """
 
-from collections.abc import Mapping
+import asyncio
+import random
+import re
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
 
-from services.tron_client.domain.blocks import Anchor, Body, InconsistentBlock, Receipt
-from services.tron_client.node import reading
+import httpx
+import msgspec
+from prometheus_client import Counter
+
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
-from services.tron_client.node.http import Endpoint, Lane, NodeHttp
-from services.tron_client.node.outcomes import (
-    Accepted,
-    BroadcastResult,
-    Rejected,
-    Unknown,
-    plain,
-    read_outcome,
-)
-from shared.tron.address import Address, address_bytes
+from shared.logs import get_logger
+from shared.loop import backoff_s
+from shared.metrics import Metrics
 
-__all__ = [
-    "Accepted",
-    "BroadcastResult",
-    "CallAnswer",
-    "Endpoint",
-    "Node",
-    "NodeHttp",
-    "NodeRefused",
-    "NodeUnavailable",
-    "Rejected",
-    "Tree",
-    "Unknown",
-    "WrongChain",
-]
+log = get_logger(__name__)
+
+Transport = httpx.AsyncBaseTransport
+"""The way to a node; tests hand in another."""
+
+MAX_ANSWER_BYTES: Final = 134_217_728
+
+_GENESIS_PATH: Final = "/wallet/getblockbynum"
+_KEY_HEADER: Final = "TRON-PRO-API-KEY"
+_SUSPENDED: Final = re.compile(r"suspended for (\d{1,5}) ?s")
+_SHORTEST_PAUSE_S: Final = 2
+_LONGEST_PAUSE_S: Final = 600
+_FIRST_BACKOFF_S: Final = 0.1
+_LONGEST_BACKOFF_S: Final = 2.0
+_PASSING: Final = ("lack of computing resources", "exceed", "suspended", "rate limit")
+"""Words of refusals that pass with time (java-tron RateLimiterServlet, TronGrid)."""
 
 
-class Tree:
-    """The two views of a node: everything, or only what is solid."""
+class Lane(StrEnum):
+    """What a call is for; each lane has calls of its own, so that none starves another (H22)."""
 
-    HEAD = "/wallet"
-    SOLID = "/walletsolidity"
+    BROADCAST = "broadcast"
+    CHAIN = "chain"
+    READ = "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallAnswer:
-    """What a constant call gave.
+class Endpoint:
+    """A node and how to treat it.
 
     Attributes:
-        output: returned or reverted with, hexadecimal.
-        failure: the node's words when it did not run to its end.
+        url: its base, without a key.
+        genesis_block_id: of the network it must be of (H17).
+        api_key: sent as a header, if there is one.
+        timeout_s: for one try, connection included.
+        connect_timeout_s: for the connection.
+        attempts: tries of a read.
+        concurrency: calls under way at once, in each lane.
     """
 
-    output: str
-    energy_used: int
-    energy_penalty: int
-    is_reverted: bool
-    failure: str | None
+    url: str
+    genesis_block_id: str
+    api_key: str | None
+    timeout_s: float
+    connect_timeout_s: float
+    attempts: int
+    concurrency: int
 
 
-class Node:
-    """What tron-client asks of a node."""
+class NodeHttp:
+    """Asks one node; reads are tried again, broadcasts never."""
 
-    def __init__(self, http: NodeHttp, *, checks_root: bool) -> None:
-        self._http = http
-        self._checks_root = checks_root
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        metrics: Metrics,
+        transport: Transport | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._lanes = {lane: asyncio.Semaphore(endpoint.concurrency) for lane in Lane}
+        self._verifying = asyncio.Lock()
+        self._is_verified = False
+        self._quiet_until_s = 0.0
+        self._problem: str | None = "the node has not been asked yet"
+        self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._calls = Counter(
+            "lucid_node_calls_total", "Calls of the node.", ("path",), registry=metrics.registry
+        )
+        self._failures = Counter(
+            "lucid_node_failures_total",
+            "Calls of the node without a usable answer.",
+            ("path",),
+            registry=metrics.registry,
+        )
+        headers = {"Accept": "application/json"}
+        if endpoint.api_key:
+            headers[_KEY_HEADER] = endpoint.api_key
+        self._client = httpx.AsyncClient(
+            base_url=endpoint.url,
+            headers=headers,
+            transport=transport,
+            timeout=httpx.Timeout(endpoint.timeout_s, connect=endpoint.connect_timeout_s),
+            limits=httpx.Limits(max_connections=len(Lane) * endpoint.concurrency),
+            follow_redirects=False,
+            trust_env=False,
+        )
 
     @property
     def url(self) -> str:
         """Where the node is, without anything secret."""
-        return self._http.url
+        return (
+            httpx.URL(self._endpoint.url)
+            .copy_with(username=None, password=None, query=None)
+            .__str__()
+        )
 
     def reason(self) -> str | None:
         """Say what is wrong with the node, or None."""
-        return self._http.reason()
+        return self._problem
 
-    async def block(self, height: int, *, tree: str = Tree.HEAD) -> Body | None:
-        """Return a block's body; None when the node has none at that height."""
-        answer = await self._chain(f"{tree}/getblockbynum", {"num": height})
-        body = reading.read_block(answer, height=height)
-        if body is not None:
-            self._check(answer)
-        return body
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
 
-    async def blocks(self, first: int, count: int, *, tree: str = Tree.HEAD) -> list[Body]:
-        """Return up to ``count`` consecutive bodies from a height on, as far as the node has them."""
-        answer = await self._chain(
-            f"{tree}/getblockbylimitnext", {"startNum": first, "endNum": first + count}
-        )
-        bodies = reading.read_blocks(answer, first=first)
-        if len(bodies) > count:
-            raise InconsistentBlock(f"asked for {count} blocks, got {len(bodies)}")
-        for each in answer.get("block", []):
-            self._check(each)
-        return bodies
-
-    async def receipts(self, height: int, *, tree: str = Tree.HEAD) -> list[Receipt]:
-        """Return the receipts a node has for a block; empty also when it does not know the block."""
-        return reading.read_receipts(
-            await self._chain(f"{tree}/gettransactioninfobyblocknum", {"num": height})
-        )
-
-    async def solid_head(self) -> Anchor | None:
-        """Return the newest solid block."""
-        return reading.read_anchor(await self._chain(f"{Tree.SOLID}/getnowblock", {}))
-
-    async def solid_receipt(self, txid: str) -> Receipt | None:
-        """Return the receipt of a solid transaction; None when the node has none."""
-        return reading.read_receipt(
-            await self._chain(f"{Tree.SOLID}/gettransactioninfobyid", {"value": txid})
-        )
-
-    async def parameters(self) -> Mapping[str, int]:
-        """Return the chain parameters by their keys; one without a value is 0."""
-        return reading.read_parameters(await self._chain("/wallet/getchainparameters", {}))
-
-    async def account(self, address: Address) -> dict[str, Any]:
-        """Return an account as the node prints it, empty when it is not activated."""
-        return await self._object("/wallet/getaccount", {"address": address_bytes(address).hex()})
-
-    async def resources(self, address: Address) -> dict[str, Any]:
-        """Return an account's resources as the node prints them."""
-        return await self._object(
-            "/wallet/getaccountresource", {"address": address_bytes(address).hex()}
-        )
-
-    async def read_raw(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """Return a node's answer to a read as it came."""
-        return await self._object(path, payload)
-
-    async def call(self, *, owner: Address, contract: Address, data: str) -> CallAnswer:
-        """Run a constant call at the node's head.
+    async def ask(self, path: str, payload: dict[str, Any], *, lane: Lane) -> Any:
+        """Return a node's decoded answer, asking again while that may help.
 
         Raises:
-            NodeRefused: there is no such contract, or the node runs no constant calls.
+            NodeUnavailable: no usable answer after all tries, or the node asked for quiet.
+            NodeRefused: the node answered with an error that stays.
+            WrongChain: it is of another network.
         """
-        answer = await self._object(
-            "/wallet/triggerconstantcontract",
-            {
-                "owner_address": address_bytes(owner).hex(),
-                "contract_address": address_bytes(contract).hex(),
-                "data": data,
-            },
-        )
-        return _call_answer(answer)
+        for attempt in range(1, self._endpoint.attempts + 1):
+            try:
+                await self._verify()
+                return await self._once(path, payload, lane)
+            except NodeUnavailable:
+                if attempt == self._endpoint.attempts or self._quiet_s() > 0:
+                    raise
+            pause_s = backoff_s(attempt, base_s=_FIRST_BACKOFF_S, longest_s=_LONGEST_BACKOFF_S)
+            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))
+        raise AssertionError("a read has at least one attempt")
 
-    async def broadcast(self, signed: bytes, *, txid: str) -> BroadcastResult:
-        """Hand a transaction to the node, once; what is not plainly taken or refused is unknown."""
-        try:
-            answer = await self._http.ask_once(
-                "/wallet/broadcasthex", {"transaction": signed.hex()}
+    async def ask_once(self, path: str, payload: dict[str, Any]) -> Any:
+        """Return a node's answer to what must not be repeated here; raises like ``ask``."""
+        await self._verify()
+        return await self._once(path, payload, Lane.BROADCAST)
+
+    async def _verify(self) -> None:
+        """Compare the node's genesis block with the pinned one, before anything else (H17)."""
+        if self._is_verified:
+            return
+        async with self._verifying:
+            if not self._is_verified:  # nobody else did it meanwhile
+                await self._compare_genesis()
+
+    async def _compare_genesis(self) -> None:
+        answer = await self._once(_GENESIS_PATH, {"num": 0}, Lane.CHAIN)
+        found = answer.get("blockID") if isinstance(answer, dict) else None
+        if not isinstance(found, str):
+            raise self._failed(_GENESIS_PATH, "it has no genesis block")
+        if found != self._endpoint.genesis_block_id:
+            self._problem = (
+                f"{self.url} is of another network: its genesis block is {found[:64]},"
+                f" not {self._endpoint.genesis_block_id}"
             )
-        except (NodeUnavailable, NodeRefused, WrongChain) as error:
-            return Unknown(code=None, message=error.detail)
-        if not isinstance(answer, dict):
-            return Unknown(code=None, message="the node gave no result")
-        return read_outcome(answer, txid=txid)
+            raise WrongChain(self._problem, retry_after_s=60)
+        self._is_verified = True
+        self._problem = None
+        log.info("node.verified", url=self.url)
 
-    def _check(self, answer: Any) -> None:
-        if self._checks_root:
-            reading.check_root(answer)
+    async def _once(self, path: str, payload: dict[str, Any], lane: Lane) -> Any:
+        quiet_s = self._quiet_s()
+        if quiet_s > 0:
+            raise NodeUnavailable("the node asked for quiet", retry_after_s=quiet_s)
+        async with self._lanes[lane]:
+            self._calls.labels(path).inc()
+            try:
+                async with asyncio.timeout(self._endpoint.timeout_s):
+                    status, content = await self._send(path, payload)
+            except (httpx.HTTPError, TimeoutError) as error:
+                self._is_verified = False
+                raise self._failed(path, f"it did not answer ({type(error).__name__})") from None
+        return self._judge(path, status, content)
 
-    async def _chain(self, path: str, payload: dict[str, Any]) -> Any:
-        return await self._http.ask(path, payload, lane=Lane.CHAIN)
+    async def _send(self, path: str, payload: dict[str, Any]) -> tuple[int, bytes]:
+        content = bytearray()
+        async with self._client.stream(
+            "POST",
+            path,
+            content=msgspec.json.encode(payload),
+            headers={"Content-Type": "application/json"},
+        ) as response:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise httpx.DecodingError("the answer is too large", request=response.request)
+        return response.status_code, bytes(content)
 
-    async def _object(self, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._http.ask(path, payload, lane=Lane.READ)
-        return reading.convert(answer, dict[str, Any], what="an answer")
+    def _judge(self, path: str, status: int, content: bytes) -> Any:
+        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN}:
+            raise self._suspended(path, content)
+        try:
+            answer = msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._failed(path, f"it answered {status} with text that is no JSON") from None
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise self._failed(path, f"it answered {status}")
+        if isinstance(answer, dict):
+            self._judge_error(path, answer, content)
+        if status != HTTPStatus.OK:
+            raise NodeRefused(f"the node answered {status} to {path}")
+        if self._is_verified:
+            self._problem = None
+        return answer
 
+    def _judge_error(self, path: str, answer: dict[str, Any], content: bytes) -> None:
+        error = answer.get("Error", answer.get("error") if answer.get("success") is False else None)
+        if error is None:
+            return
+        text = str(error)[:300]
+        if answer.get("statusCode") in {429, 403} or _SUSPENDED.search(text):
+            raise self._suspended(path, content)
+        if any(word in text for word in _PASSING):
+            raise self._failed(path, text)
+        raise NodeRefused(f"the node answered {path} with: {text}")
 
-def _call_answer(answer: dict[str, Any]) -> CallAnswer:
-    verdict = answer.get("result")
-    if not isinstance(verdict, dict):
-        raise NodeUnavailable("the node answered a call without a result", retry_after_s=1)
-    message = plain(verdict.get("message", ""))
-    code = verdict.get("code")
-    if code in {None, "SUCCESS"} and verdict.get("result") is True:
-        return _ran(answer, message)
-    if code == "OTHER_ERROR" and ".vm." in message:
-        return CallAnswer(
-            output="", energy_used=0, energy_penalty=0, is_reverted=True, failure=message
-        )
-    raise NodeRefused(f"the node does not run this call: {code} {message}")
+    def _suspended(self, path: str, content: bytes) -> NodeUnavailable:
+        told = _SUSPENDED.search(content[:2_000].decode(errors="replace"))
+        pause_s = min(int(told[1]) if told else _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._quiet_until_s = asyncio.get_running_loop().time() + pause_s
+        return self._failed(path, f"it asks for {pause_s} s of quiet")
 
+    def _failed(self, path: str, detail: str) -> NodeUnavailable:
+        self._failures.labels(path).inc()
+        self._problem = f"the node {self.url}: {detail}"
+        log.warning("node.failed", url=self.url, path=path, detail=detail)
+        return NodeUnavailable(self._problem, retry_after_s=max(1, self._quiet_s()))
 
-def _ran(answer: dict[str, Any], message: str) -> CallAnswer:
-    outputs = answer.get("constant_result", [])
-    returns = answer.get("transaction", {}).get("ret", [{}])
-    numbers = (answer.get("energy_used", 0), answer.get("energy_penalty", 0))
-    is_readable = (
-        isinstance(outputs, list)
-        and all(isinstance(each, str) for each in outputs)
-        and isinstance(returns, list)
-        and all(type(number) is int for number in numbers)
-    )
-    if not is_readable:
-        raise NodeUnavailable("the node answered a call with something else", retry_after_s=1)
-    failed = any(isinstance(each, dict) and each.get("ret") == "FAILED" for each in returns)
-    return CallAnswer(
-        output="".join(outputs).lower(),
-        energy_used=numbers[0],
-        energy_penalty=numbers[1],
-        is_reverted=failed,
-        failure=message if failed else None,
-    )
+    def _quiet_s(self) -> int:
+        left_s = self._quiet_until_s - asyncio.get_running_loop().time()
+        return max(0, -int(-left_s // 1))

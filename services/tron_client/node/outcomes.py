@@ -1,5 +1,6 @@
 """The three things a node can make of a broadcast, and which of its answers means which."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,8 +66,6 @@ def read_outcome(answer: dict[str, Any], *, txid: str) -> BroadcastResult:
 def plain(message: object) -> str:
     """Return a node's message as text: some answers carry it in hexadecimal."""
     text = message if isinstance(message, str) else ""
-    try:
+    with contextlib.suppress(ValueError):
         text = bytes.fromhex(text).decode()
-    except ValueError:
-        pass
     return text[:_MAX_MESSAGE]

@@ -171,9 +171,7 @@ def _anchor(block: _Block) -> Anchor:
         verify_block_id(header, claimed=block.blockID)
     except (InvalidHeader, BlockIdMismatch) as error:
         raise InconsistentBlock(str(error)) from None
-    return Anchor(
-        height=header.number, block_id=block.blockID, timestamp_ms=header.timestamp_ms
-    )
+    return Anchor(height=header.number, block_id=block.blockID, timestamp_ms=header.timestamp_ms)
 
 
 def _transaction(transaction: _Transaction) -> BodyTransaction:
@@ -226,7 +224,9 @@ def _receipt(receipt: _Receipt) -> Receipt:
 
 
 def _log(log: _Log) -> Log:
-    if not _EVM.fullmatch(log.address) or not all(_HASH.fullmatch(each.lower()) for each in log.topics):
+    if not _EVM.fullmatch(log.address) or not all(
+        _HASH.fullmatch(each.lower()) for each in log.topics
+    ):
         raise InconsistentBlock("a log with a malformed address or topic")
     _bytes(log.data)
     return Log(address=log.address, topics=tuple(log.topics), data=log.data)
@@ -255,8 +255,8 @@ def _result(result: dict[str, Any]) -> pb.Transaction.Result:
     try:
         return known(
             fee=result.get("fee", 0),
-            ret=known.code.Value(result.get("ret", "SUCESS")),
-            contractRet=known.contractResult.Value(result.get("contractRet", "DEFAULT")),
+            ret=result.get("ret", "SUCESS"),
+            contractRet=result.get("contractRet", "DEFAULT"),
         )
     except (ValueError, TypeError):
         raise InconsistentBlock("a transaction's result is none that is known") from None

@@ -4,6 +4,7 @@ A block that is missing or does not fit stops the scan there, and is asked for a
 """
 
 from dataclasses import replace
+from typing import Final
 
 from prometheus_client import Gauge
 
@@ -18,18 +19,20 @@ from services.tron_client.domain.blocks import (
 from services.tron_client.domain.progress import HeldBlock, Progress, held
 from services.tron_client.domain.transactions import Effect, Tracked, effect_of
 from services.tron_client.domain.transfers import Transfer, seen
-from services.tron_client.node import NodeUnavailable, Tree
+from services.tron_client.node.blocks import Chain, Tree, all_with_receipts
+from services.tron_client.node.errors import NodeUnavailable
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.scanner.reader import Chain, all_with_receipts
-from services.tron_client.scanner.sight import Sight
 from services.tron_client.scanner.solidity import Solidity
 from services.tron_client.store import ALARM, RETRACTED, ChainStore, Step, Told, told
+from services.tron_client.store.sight import Sight
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.metrics import Metrics
 from shared.models.tron_client import TransactionState, TransferState
 
 log = get_logger(__name__)
+
+_MOST_SKIPPED_ROUNDS: Final = 6
 
 
 class Scanner:
@@ -54,7 +57,9 @@ class Scanner:
         self._polled_height = -1
         self._skipped_rounds = 0
         heights = Gauge(
-            "lucid_chain_height", "Blocks scanned, found solid, and solid at the node.", ("of",),
+            "lucid_chain_height",
+            "Blocks scanned, found solid, and solid at the node.",
+            ("of",),
             registry=metrics.registry,
         )
         self._scanned, self._solid, self._nodes_solid = (
@@ -100,16 +105,16 @@ class Scanner:
 
     def _is_due(self) -> bool:
         """Tell whether the next block can exist by now; a clock that stands still is not waited for."""
-        rounds = 6
-        if self._is_behind() or self._skipped_rounds >= rounds:
+        if self._is_behind() or self._skipped_rounds >= _MOST_SKIPPED_ROUNDS:
             self._skipped_rounds = 0
             return True
         self._skipped_rounds += 1
         return False
 
     def _is_behind(self) -> bool:
-        head = self._sight.current().head
-        return self._clock.now_ms() >= head.timestamp_ms + self._policy.slot_ms
+        """Tell whether another block may be there already."""
+        slot_ms, head = self._policy.slot_ms, self._sight.current().head
+        return slot_ms == 0 or self._clock.now_ms() >= head.timestamp_ms + slot_ms
 
     async def _advance(self) -> int:
         """Scan what the node has, up to a batch; returns how many blocks that was."""
@@ -190,7 +195,9 @@ class Scanner:
             known = await self._store.block_at(height)
             if known is not None and known.id == body.anchor.block_id:
                 return height
-        raise ForkBelowSolid(f"the node's chain leaves ours below the solid block {progress.solid.height}")
+        raise ForkBelowSolid(
+            f"the node's chain leaves ours below the solid block {progress.solid.height}"
+        )
 
     async def _take_back(self) -> None:
         async with self._sight.lock:

@@ -11,11 +11,10 @@ from services.tron_client.domain.blocks import Block, ForkBelowSolid, Inconsiste
 from services.tron_client.domain.progress import HeldBlock
 from services.tron_client.domain.transactions import Effect, Tracked, effect_of
 from services.tron_client.domain.transfers import Transfer, seen
-from services.tron_client.node import Tree
+from services.tron_client.node.blocks import Chain, Tree, solid_block
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.scanner.reader import Chain, solid_block
-from services.tron_client.scanner.sight import Sight
 from services.tron_client.store import ChainStore, Step, Told, told
+from services.tron_client.store.sight import Sight
 from shared.models.tron_client import TransactionState, TransferState
 
 _PRUNED_EVERY_BLOCKS: Final = 50

@@ -2,6 +2,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from services.payout_router.app import policy
 from services.payout_router.domain import Caller, Order, Payout
@@ -66,7 +67,9 @@ class Desk:
     dispatcher: Dispatcher
     follower: Follower
 
-    async def promise(self, key: str = "k", *, caller: Caller | None = None, **of: object) -> Payout:
+    async def promise(
+        self, key: str = "k", *, caller: Caller | None = None, **of: object
+    ) -> Payout:
         taken = await self.promises.create(
             order(**of), caller=caller or Caller(name="op/ada", role=Role.ADMIN), key=key
         )
@@ -89,8 +92,8 @@ class Desk:
         return total.spent
 
 
-def order(**changes: object) -> Order:
-    fields: dict[str, object] = {
+def order(**changes: Any) -> Order:
+    fields: dict[str, Any] = {
         "user_id": "u1",
         "amount": 25_000_000,
         "currency": Currency.USDT,
@@ -98,7 +101,7 @@ def order(**changes: object) -> Order:
         "description": "",
         "router": PayoutRouterName.V0,
     }
-    return Order(**(fields | changes))  # type: ignore[arg-type]
+    return Order(**(fields | changes))
 
 
 def desk_on(storage: SqliteStorage, root: Path) -> Desk:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.tron_client.domain.blocks import Anchor, Block, Body, Receipt, paired
-from services.tron_client.node import Tree
+
+
+class Tree:
+    """The two views of a node: everything, or only what is solid."""
+
+    HEAD = "/wallet"
+    SOLID = "/walletsolidity"
 
 
 class Chain(Protocol):

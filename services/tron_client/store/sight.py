@@ -3,16 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from services.tron_client.domain.progress import Progress
+from services.tron_client.domain.progress import NothingScanned, Progress
 from services.tron_client.store import ChainStore
-from shared.errors import Unavailable
-
-
-class NothingScanned(Unavailable):
-    """No block has been scanned yet."""
-
-    code = "LUCID_ERR_9109"
-    title = "The chain is not in sight yet"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -36,7 +36,11 @@ BLOCKS: Final = Collection(
     record=HeldBlock,
     indexes=(Index(name="height", fields=("height",), unique=True),),
 )
-WATCHES: Final = Collection(name="watches", record=Watch)
+WATCHES: Final = Collection(
+    name="watches",
+    record=Watch,
+    indexes=(Index(name="address", fields=("id",), unique=True),),
+)
 TRANSFERS: Final = Collection(
     name="transfers",
     record=Transfer,
@@ -148,10 +152,7 @@ class ChainStore:
 
     async def watches(self, addresses: Sequence[str]) -> dict[str, Watch]:
         """Return those of any number of addresses that are watched."""
-        found: dict[str, Watch] = {}
-        for start in range(0, len(addresses), MAX_ROWS):
-            found |= await self.storage.get_many(WATCHES, addresses[start : start + MAX_ROWS])
-        return found
+        return await self._many(WATCHES, addresses)
 
     async def add_watches(self, watches: Sequence[Watch]) -> None:
         """Store new watches; returns once they are durable."""
@@ -163,18 +164,11 @@ class ChainStore:
 
     async def watch_page(self, *, cursor: str | None, limit: int) -> Page[Watch]:
         """Return a page of the watch list, ordered by address."""
-        return await self.storage.list(WATCHES, "id", limit=limit, cursor=cursor)
-
-    async def watch_count(self) -> int:
-        """Count the watches."""
-        return await self.storage.count(WATCHES, "id")
+        return await self.storage.list(WATCHES, "address", limit=limit, cursor=cursor)
 
     async def transfers(self, ids: Sequence[str]) -> dict[str, Transfer]:
         """Return the transfers that are stored among these ids."""
-        found: dict[str, Transfer] = {}
-        for start in range(0, len(ids), MAX_ROWS):
-            found |= await self.storage.get_many(TRANSFERS, ids[start : start + MAX_ROWS])
-        return found
+        return await self._many(TRANSFERS, ids)
 
     async def transfers_in(self, block_id: str) -> list[Transfer]:
         """Return the transfers last seen in a block."""
@@ -182,15 +176,15 @@ class ChainStore:
 
     async def transfer_count(self) -> int:
         """Count the transfers."""
-        return await self.storage.count(TRANSFERS, "id")
+        return await self.storage.count(TRANSFERS, "block")
 
     async def transaction(self, txid: str) -> Tracked | None:
         """Return a submitted transaction."""
         return await self.storage.get(TRANSACTIONS, txid)
 
     async def transactions(self, txids: Sequence[str]) -> dict[str, Tracked]:
-        """Return those of up to a thousand txids that were submitted."""
-        return await self.storage.get_many(TRANSACTIONS, txids)
+        """Return those of any number of txids that were submitted."""
+        return await self._many(TRANSACTIONS, txids)
 
     async def transactions_in(self, block_id: str) -> list[Tracked]:
         """Return the submitted transactions that a block holds."""
@@ -203,9 +197,7 @@ class ChainStore:
         )
         return page.items
 
-    async def past_expiry(
-        self, *, at_ms: int, limit: int, cursor: str | None
-    ) -> Page[Tracked]:
+    async def past_expiry(self, *, at_ms: int, limit: int, cursor: str | None) -> Page[Tracked]:
         """Return pending transactions that a block of that time can no longer hold."""
         return await self.storage.list(
             TRANSACTIONS,
@@ -227,11 +219,11 @@ class ChainStore:
 
     async def watched(self) -> set[bytes]:
         """Return every watched address as the 20 bytes that contracts see."""
-        return {evm_bytes(Address(watch.id)) for watch in await self._all(WATCHES, "id")}
+        return {evm_bytes(Address(watch.id)) for watch in await self._all(WATCHES, "address")}
 
     async def transaction_count(self) -> int:
         """Count the submitted transactions."""
-        return await self.storage.count(TRANSACTIONS, "id")
+        return await self.storage.count(TRANSACTIONS, "expiry")
 
     async def count_in(self, state: TransactionState) -> int:
         """Count the submitted transactions in a state."""
@@ -266,6 +258,12 @@ class ChainStore:
     def _ring(self) -> None:
         rung, self._news = self._news, asyncio.Event()
         rung.set()
+
+    async def _many(self, collection: Collection[R], ids: Sequence[str]) -> dict[str, R]:
+        found: dict[str, R] = {}
+        for start in range(0, len(ids), MAX_ROWS):
+            found |= await self.storage.get_many(collection, ids[start : start + MAX_ROWS])
+        return found
 
     async def _all(self, collection: Collection[R], index: str, *equals: str) -> list[R]:
         found: list[R] = []

@@ -1,0 +1,160 @@
+"""An account as a node tells it at its head; never used to credit money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from services.tron_client.domain.blocks import InconsistentBlock
+from shared.clock import rfc3339
+from shared.models.tron_client import AccountView, FrozenView, ResourcesView, UnfreezingView
+from shared.money import Sun, format_base_units
+from shared.tron.address import Address
+from shared.tron.operation import Resource
+
+_RESOURCES: Final = {
+    "": Resource.BANDWIDTH,
+    "BANDWIDTH": Resource.BANDWIDTH,
+    "ENERGY": Resource.ENERGY,
+}
+"""Staking names as nodes print them; bandwidth is the default and is left out."""
+
+
+class _Frozen(msgspec.Struct):
+    type: str = ""
+    amount: int = 0
+
+
+class _Unfrozen(msgspec.Struct):
+    type: str = ""
+    unfreeze_amount: int = 0
+    unfreeze_expire_time: int = 0
+
+
+class _Account(msgspec.Struct):
+    address: str = ""
+    type: str = ""
+    balance: int = 0
+    frozenV2: list[_Frozen] = []  # noqa: N815 - a node's own word
+    unfrozenV2: list[_Unfrozen] = []  # noqa: N815 - a node's own word
+
+
+class _Resources(
+    msgspec.Struct,
+    rename={
+        "free_limit": "freeNetLimit",
+        "free_used": "freeNetUsed",
+        "staked_limit": "NetLimit",
+        "staked_used": "NetUsed",
+        "energy_limit": "EnergyLimit",
+        "energy_used": "EnergyUsed",
+    },
+):
+    free_limit: int = 0
+    free_used: int = 0
+    staked_limit: int = 0
+    staked_used: int = 0
+    energy_limit: int = 0
+    energy_used: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staked:
+    """TRX staked for a resource; on its way out when there is a time."""
+
+    resource: Resource
+    amount_sun: Sun
+    available_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account with its resources."""
+
+    address: Address
+    is_activated: bool
+    is_contract: bool
+    balance_sun: Sun
+    free_bandwidth_limit: int
+    free_bandwidth_used: int
+    staked_bandwidth_limit: int
+    staked_bandwidth_used: int
+    energy_limit: int
+    energy_used: int
+    frozen: tuple[Staked, ...]
+    unfreezing: tuple[Staked, ...]
+
+
+def read_account(
+    address: Address, account: Mapping[str, Any], resources: Mapping[str, Any]
+) -> Account:
+    """Read a node's two answers about an account; empty ones mean that it is not activated.
+
+    Raises:
+        InconsistentBlock: they are malformed.
+    """
+    try:
+        said = msgspec.convert(account, _Account)
+        has = msgspec.convert(resources, _Resources)
+    except msgspec.ValidationError as error:
+        raise InconsistentBlock(f"an account is malformed: {error}") from None
+    return Account(
+        address=address,
+        is_activated=bool(account),
+        is_contract=said.type == "Contract",
+        balance_sun=Sun(said.balance),
+        free_bandwidth_limit=has.free_limit,
+        free_bandwidth_used=has.free_used,
+        staked_bandwidth_limit=has.staked_limit,
+        staked_bandwidth_used=has.staked_used,
+        energy_limit=has.energy_limit,
+        energy_used=has.energy_used,
+        frozen=tuple(
+            Staked(
+                resource=_RESOURCES[each.type], amount_sun=Sun(each.amount), available_at_ms=None
+            )
+            for each in said.frozenV2
+            if each.amount and each.type in _RESOURCES
+        ),
+        unfreezing=tuple(
+            Staked(
+                resource=_RESOURCES[each.type],
+                amount_sun=Sun(each.unfreeze_amount),
+                available_at_ms=each.unfreeze_expire_time,
+            )
+            for each in said.unfrozenV2
+            if each.unfreeze_amount and each.type in _RESOURCES
+        ),
+    )
+
+
+def account_view(account: Account) -> AccountView:
+    """Write an account for the wire."""
+    return AccountView(
+        address=account.address,
+        activated=account.is_activated,
+        is_contract=account.is_contract,
+        balance=format_base_units(account.balance_sun),
+        balance_sun=str(account.balance_sun),
+        resources=ResourcesView(
+            free_bandwidth_limit=account.free_bandwidth_limit,
+            free_bandwidth_used=account.free_bandwidth_used,
+            staked_bandwidth_limit=account.staked_bandwidth_limit,
+            staked_bandwidth_used=account.staked_bandwidth_used,
+            energy_limit=account.energy_limit,
+            energy_used=account.energy_used,
+        ),
+        frozen=[
+            FrozenView(resource=each.resource, amount_sun=str(each.amount_sun))
+            for each in account.frozen
+        ],
+        unfreezing=[
+            UnfreezingView(
+                resource=each.resource,
+                amount_sun=str(each.amount_sun),
+                available_at=rfc3339(each.available_at_ms or 0),
+            )
+            for each in account.unfreezing
+        ],
+    )

@@ -1,0 +1,80 @@
+"""The chain parameters that decide fees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.tron_client.domain.blocks import InconsistentBlock
+from shared.clock import rfc3339
+from shared.models.tron_client import ChainParametersView, NetworkFeesView
+from shared.money import BASE_UNITS_PER_COIN, Sun
+
+_ENERGY: Final = "getEnergyFee"
+_BANDWIDTH: Final = "getTransactionFee"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What the chain charges, in sun, as of a moment.
+
+    Attributes:
+        activation_fee_sun: for making an account by a transfer to it.
+        activation_bandwidth_fee_sun: for the bandwidth of that, unless staked bandwidth covers it.
+        free_bandwidth: points an account has each day.
+    """
+
+    energy_fee_sun: Sun
+    bandwidth_fee_sun: Sun
+    activation_fee_sun: Sun
+    activation_bandwidth_fee_sun: Sun
+    memo_fee_sun: Sun
+    max_fee_limit_sun: Sun
+    free_bandwidth: int
+    read_at_ms: int
+
+
+def read_parameters(values: Mapping[str, int], *, now_ms: int) -> Parameters:
+    """Pick the parameters; one that a node lists without a value is 0.
+
+    Raises:
+        InconsistentBlock: the two without which no fee can be told are not even listed.
+    """
+    if _ENERGY not in values or _BANDWIDTH not in values:
+        raise InconsistentBlock("the chain parameters lack the prices of energy and bandwidth")
+    return Parameters(
+        energy_fee_sun=Sun(values[_ENERGY]),
+        bandwidth_fee_sun=Sun(values[_BANDWIDTH]),
+        activation_fee_sun=Sun(values.get("getCreateNewAccountFeeInSystemContract", 0)),
+        activation_bandwidth_fee_sun=Sun(values.get("getCreateAccountFee", 0)),
+        memo_fee_sun=Sun(values.get("getMemoFee", 0)),
+        max_fee_limit_sun=Sun(values.get("getMaxFeeLimit", 0)),
+        free_bandwidth=values.get("getFreeNetLimit", 0),
+        read_at_ms=now_ms,
+    )
+
+
+def parameters_view(parameters: Parameters) -> ChainParametersView:
+    """Write the parameters for signers."""
+    return ChainParametersView(
+        energy_fee_sun=parameters.energy_fee_sun,
+        bandwidth_fee_sun=parameters.bandwidth_fee_sun,
+        activation_fee_sun=parameters.activation_fee_sun,
+        activation_bandwidth_fee_sun=parameters.activation_bandwidth_fee_sun,
+        memo_fee_sun=parameters.memo_fee_sun,
+        max_fee_limit_sun=parameters.max_fee_limit_sun,
+        free_bandwidth=parameters.free_bandwidth,
+    )
+
+
+def fees_view(parameters: Parameters) -> NetworkFeesView:
+    """Write the prices for readers: of one energy, of one byte, and how many sun make one TRX."""
+    return NetworkFeesView(
+        energy_cost=str(parameters.energy_fee_sun),
+        bandwidth_cost=str(parameters.bandwidth_fee_sun),
+        sun_cost=str(BASE_UNITS_PER_COIN),
+        account_activation_sun=str(parameters.activation_fee_sun),
+        account_activation_bandwidth_sun=str(parameters.activation_bandwidth_fee_sun),
+        memo_sun=str(parameters.memo_fee_sun),
+        max_fee_limit_sun=str(parameters.max_fee_limit_sun),
+        as_of=rfc3339(parameters.read_at_ms),
+    )

@@ -1,0 +1,179 @@
+"""What tron-client reads from the environment."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+
+from shared.config import SERVICES, ServiceSettings, port_variable, read_secret
+from shared.tron.networks import Network
+
+NODES: Final = {
+    Network.MAINNET: "https://api.trongrid.io",
+    Network.SHASTA: "https://api.shasta.trongrid.io",
+    Network.NILE: "https://nile.trongrid.io",
+    Network.DEVNET: "http://127.0.0.1:18090",
+}
+"""Where the nodes are unless said otherwise."""
+
+SLOT_MS: Final = 3_000
+NOW: Final = "now"
+
+_DEVNET_POLL_BLOCKS: Final = 1
+_POLL_BLOCKS: Final = 10
+
+
+class Settings(ServiceSettings):
+    """tron-client's settings."""
+
+    port: int = Field(
+        default=SERVICES["tron-client"],
+        ge=0,
+        le=65_535,
+        validation_alias=port_variable("tron-client"),
+        description="Port of tron-client.",
+    )
+    node_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("TRON_HTTP_ENDPOINT", "TRON_RPC_URL"),
+        description="The node's HTTP interface with both trees. Default: by network.",
+    )
+    node_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("TRONGRID_API_KEY", "TRON_API_KEY"),
+        description="TronGrid key; better as the file trongrid-api-key among the secrets.",
+    )
+    node_timeout_s: int = Field(
+        default=8,
+        ge=1,
+        le=60,
+        validation_alias="NODE_TIMEOUT_S",
+        description="Seconds for one call of the node, connection included.",
+    )
+    node_connect_timeout_s: int = Field(
+        default=3,
+        ge=1,
+        le=60,
+        validation_alias="NODE_CONNECT_TIMEOUT_S",
+        description="Seconds to connect to the node.",
+    )
+    node_attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        validation_alias="NODE_ATTEMPTS",
+        description="Tries of a read from the node; broadcasts are tried once.",
+    )
+    node_concurrency: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        validation_alias="NODE_CONCURRENCY",
+        description="Calls under way at once for each of broadcasts, following the chain, and reads.",
+    )
+    node_check_root: bool = Field(
+        default=True,
+        validation_alias="NODE_CHECK_TRANSACTION_ROOT",
+        description="Recompute each block's transaction root and refuse blocks that do not fit.",
+    )
+    scan_interval_ms: int = Field(
+        default=500,
+        ge=10,
+        le=60_000,
+        validation_alias="SCAN_INTERVAL_MS",
+        description="Milliseconds between looks for the next block.",
+    )
+    scan_batch_blocks: int = Field(
+        default=20,
+        ge=1,
+        le=100,
+        validation_alias="SCAN_BATCH_BLOCKS",
+        description="Blocks in one call when catching up, and the most of one round.",
+    )
+    scan_start: str = Field(
+        default=NOW,
+        validation_alias="SCAN_START",
+        description="Where an empty database begins: 'now' or the height of the first block to scan.",
+    )
+    solid_poll_blocks: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        validation_alias="SOLID_POLL_BLOCKS",
+        description="Blocks between looks at the solid head. Default: 10, on the devnet 1.",
+    )
+    held_blocks: int = Field(
+        default=30_000,
+        ge=200,
+        le=1_000_000,
+        validation_alias="HELD_BLOCKS",
+        description="Block ids kept below the solid one; a transaction lives up to 28,800 blocks.",
+    )
+    max_head_age_s: int = Field(
+        default=120,
+        ge=10,
+        le=3_600,
+        validation_alias="MAX_HEAD_AGE_S",
+        description="Chain seconds after which the last scanned block is too old to sign by.",
+    )
+    rebroadcast_interval_s: int = Field(
+        default=12,
+        ge=3,
+        le=300,
+        validation_alias="REBROADCAST_INTERVAL_S",
+        description="Chain seconds between broadcasts of the same bytes until a block holds them.",
+    )
+    submit_timeout_s: int = Field(
+        default=5,
+        ge=1,
+        le=60,
+        validation_alias="SUBMIT_TIMEOUT_S",
+        description="Seconds a submitter waits for the node; later outcomes are unknown.",
+    )
+    parameters_interval_s: int = Field(
+        default=60,
+        ge=1,
+        le=3_600,
+        validation_alias="PARAMETERS_INTERVAL_S",
+        description="Seconds between reads of the chain parameters.",
+    )
+
+    @field_validator("node_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and (
+            urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname
+        ):
+            raise ValueError("must be an http or https URL")
+        return value
+
+    @field_validator("scan_start")
+    @classmethod
+    def _is_start(cls, value: str) -> str:
+        if value != NOW and (not value.isascii() or not value.isdigit() or int(value) < 1):
+            raise ValueError("must be 'now' or a height from 1")
+        return value
+
+    def endpoint_url(self) -> str:
+        """Return where the node is."""
+        return self.node_url or NODES[self.tron_network]
+
+    def start_height(self) -> int | None:
+        """Return the first height to scan, None for now."""
+        return None if self.scan_start == NOW else int(self.scan_start)
+
+    def poll_blocks(self) -> int:
+        """Return how many blocks lie between looks at the solid head."""
+        is_devnet = self.tron_network is Network.DEVNET
+        return self.solid_poll_blocks or (_DEVNET_POLL_BLOCKS if is_devnet else _POLL_BLOCKS)
+
+    def slot_ms(self) -> int:
+        """Return how long no next block is asked for; the devnet may run faster than its clock is read."""
+        return 0 if self.tron_network is Network.DEVNET else SLOT_MS
+
+    def api_key(self) -> str | None:
+        """Return the key of the node, from its file or the environment; raises ConfigurationMissing."""
+        path = self.secrets_path("tron-client") / "trongrid-api-key"
+        if path.exists():
+            return read_secret(path, purpose="the TronGrid key").decode().strip()
+        return self.node_api_key.get_secret_value() if self.node_api_key else None

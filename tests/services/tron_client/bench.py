@@ -1,0 +1,281 @@
+"""A devnet mined by hand, tron-client's parts around it, and nodes that fail in one way each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from devnet.address import to_base58
+from devnet.api.builders import unsigned
+from devnet.app import Devnet, assemble
+from devnet.blocks import txid_of
+from devnet.chain_pb2 import Transaction, TransferContract, TriggerSmartContract
+from devnet.contracts.abi import address_word, integer_word
+from devnet.contracts.usdt import USDT_CONTRACT, USDT_CONTRACT_ADDRESS, method_named
+from devnet.genesis import CUSTOMERS, GENESIS_BLOCK_ID
+from devnet.keys import Key
+from devnet.settings import Settings as DevnetSettings
+from services.tron_client.abi_reader import AbiReader
+from services.tron_client.domain.transactions import Tracked
+from services.tron_client.node import Endpoint, NodeHttp
+from services.tron_client.node.client import Node
+from services.tron_client.scanner import Scanner
+from services.tron_client.scanner.policy import ScanPolicy
+from services.tron_client.service import ChainFacts, TronClient
+from services.tron_client.store import SCHEMA, TRANSACTION_FEED, TRANSFER_FEED, ChainStore
+from services.tron_client.store.sight import Sight, load
+from services.tron_client.tracker import Tracker, TrackPolicy
+from shared.clock import Clock
+from shared.ids import new_id
+from shared.metrics import Metrics
+from shared.models.tron_client import SignedTransaction
+from shared.storage import Event, Feed, SqliteStorage, Stamp
+from shared.tron.address import Address, parse_address
+
+BLOCKS_TO_SOLID = 18
+"""On top of a block until it is solid: 19 of 27 witnesses with its own."""
+
+TOKEN = parse_address(USDT_CONTRACT)
+
+
+def text(raw: bytes) -> Address:
+    return parse_address(to_base58(raw))
+
+
+@dataclass
+class World:
+    """A chain made by hand, with two rich customers."""
+
+    devnet: Devnet
+    payer: Key = CUSTOMERS[0].key
+    payee: Key = CUSTOMERS[1].key
+
+    @property
+    def to(self) -> Address:
+        return text(self.payee.address)
+
+    def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            self.devnet.node.mine()
+
+    def pay_trx(self, amount_sun: int) -> str:
+        return self.devnet.teller.send_trx(self.payer, self.payee.address, amount_sun)
+
+    def pay_usdt(self, amount_micro: int) -> str:
+        return self.devnet.teller.send_usdt(self.payer, self.payee.address, amount_micro)
+
+    def call(self, name: str, *words: bytes | int, fee_limit_sun: int = 10**8) -> str:
+        return self.devnet.node.broadcast(self._called(name, *words, fee_limit_sun=fee_limit_sun)).txid.hex()
+
+    def transfer(self, amount_sun: int) -> Transaction:
+        message = TransferContract(
+            owner_address=self.payer.address,
+            to_address=self.payee.address,
+            amount=amount_sun,
+        )
+        return self._signed(unsigned(self.devnet.node, message))
+
+    def _called(self, name: str, *words: bytes | int, fee_limit_sun: int) -> Transaction:
+        arguments = [integer_word(w) if isinstance(w, int) else address_word(w) for w in words]
+        message = TriggerSmartContract(
+            owner_address=self.payer.address,
+            contract_address=USDT_CONTRACT_ADDRESS,
+            data=method_named(name).selector + b"".join(arguments),
+        )
+        return self._signed(unsigned(self.devnet.node, message, fee_limit_sun=fee_limit_sun))
+
+    def failing_call(self) -> Transaction:
+        """A transfer of more than there is: it reverts in its block."""
+        return self._called(
+            "transfer", self.payee.address, 10**15, fee_limit_sun=10**8
+        )
+
+    def _signed(self, transaction: Transaction) -> Transaction:
+        del transaction.signature[:]
+        transaction.signature.append(self.payer.sign(txid_of(transaction)))
+        return transaction
+
+
+def new_world() -> World:
+    world = World(devnet=assemble(DevnetSettings(speed=0)))
+    world.mine(BLOCKS_TO_SOLID + 2)
+    return world
+
+
+def request_for(transaction: Transaction, *, send_key: str = "test:one:0") -> SignedTransaction:
+    return SignedTransaction(
+        send_key=send_key,
+        raw_data=transaction.raw_data.SerializeToString(deterministic=True).hex(),
+        signatures=[each.hex() for each in transaction.signature],
+        expires_at_ms=transaction.raw_data.expiration,
+    )
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The way to the devnet's node; subclasses spoil it."""
+
+    def __init__(self, devnet: Devnet) -> None:
+        self._inner = httpx.ASGITransport(app=devnet.node_app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        content = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
+        answer = msgspec.json.decode(content)
+        changed = self.change(request.url.path, msgspec.json.decode(request.content), answer)
+        return httpx.Response(200, content=msgspec.json.encode(changed))
+
+    def change(self, _path: str, _asked: Any, answer: Any) -> Any:
+        return answer
+
+
+Change = Callable[[str, Any, Any], Any]
+
+
+class SpoiledWire(Wire):
+    """Changes answers for as long as it is told to."""
+
+    def __init__(self, devnet: Devnet, change: Change) -> None:
+        super().__init__(devnet)
+        self.is_spoiled = True
+        self._change = change
+
+    def change(self, path: str, asked: Any, answer: Any) -> Any:
+        return self._change(path, asked, answer) if self.is_spoiled else answer
+
+
+@dataclass
+class Bench:
+    """tron-client's parts, driven by hand."""
+
+    world: World
+    store: ChainStore
+    sight: Sight
+    node: Node
+    scanner: Scanner
+    tracker: Tracker
+    service: TronClient
+    metrics: Metrics
+    seen: list[str] = field(default_factory=list)
+
+    async def scan(self) -> None:
+        """Follow the chain until nothing is left to do."""
+        while await self.scanner.scan():
+            pass
+
+    async def mine(self, blocks: int = 1) -> None:
+        """Make blocks and follow them."""
+        self.world.mine(blocks)
+        await self.scan()
+
+    async def told(self, feed: Feed) -> list[Event]:
+        return list((await self.store.storage.read_feed(feed, after=0, limit=500)).events)
+
+    async def transfer_events(self) -> list[tuple[str, str]]:
+        """Return what was told of transfers: the event and the amount."""
+        return [
+            (each.type.removeprefix("transfer."), each.object["amount_base_units"])
+            for each in await self.told(TRANSFER_FEED)
+        ]
+
+    async def verdict_events(self) -> list[str]:
+        return [each.type for each in await self.told(TRANSACTION_FEED)]
+
+    async def submit(self, transaction: Transaction, *, send_key: str = "test:one:0") -> Tracked:
+        (taken,) = await self.tracker.submit([request_for(transaction, send_key=send_key)])
+        return taken
+
+    async def fate(self, txid: str) -> str:
+        found = await self.store.transaction(txid)
+        assert found is not None
+        return found.state
+
+    def calls(self) -> dict[str, int]:
+        return dict(self.world.devnet.node_app.requests)
+
+
+@asynccontextmanager
+async def benched(
+    world: World,
+    path: Path,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    genesis: str = GENESIS_BLOCK_ID,
+    start_height: int | None = None,
+    clock: Clock | None = None,
+    poll_blocks: int = 1,
+    slot_ms: int = 0,
+    attempts: int = 1,
+) -> AsyncIterator[Bench]:
+    """Put the parts together on one database."""
+    clock = clock or world.devnet.node.clock
+    metrics = Metrics()
+    http = NodeHttp(
+        Endpoint(
+            url="http://node",
+            genesis_block_id=genesis,
+            api_key=None,
+            timeout_s=1,
+            connect_timeout_s=1,
+            attempts=attempts,
+            concurrency=8,
+        ),
+        metrics=metrics,
+        transport=transport or Wire(world.devnet),
+    )
+    node = Node(http, checks_root=True)
+    storage = await SqliteStorage.open(
+        path / "tron-client.sqlite3", SCHEMA, Stamp(network="devnet", contract=TOKEN)
+    )
+    store = ChainStore(storage, clock=clock, new_id=new_id)
+    sight = await load(store)
+    policy = ScanPolicy(
+        token=TOKEN,
+        genesis=GENESIS_BLOCK_ID,
+        start_height=start_height,
+        batch_blocks=10,
+        solid_poll_blocks=poll_blocks,
+        slot_ms=slot_ms,
+        held_blocks=1_000,
+    )
+    scanner = Scanner(
+        chain=node, store=store, sight=sight, clock=clock, policy=policy, metrics=metrics
+    )
+    tracker = Tracker(
+        node=node,
+        store=store,
+        sight=sight,
+        clock=clock,
+        policy=TrackPolicy(rebroadcast_interval_s=6, submit_timeout_s=2),
+    )
+    service = TronClient(
+        store=store,
+        sight=sight,
+        node=node,
+        tracker=tracker,
+        abi_reader=AbiReader(node),
+        clock=clock,
+        facts=ChainFacts(
+            network="devnet", chain_id=1, genesis_block_id=GENESIS_BLOCK_ID, token=TOKEN
+        ),
+        max_head_age_s=120,
+    )
+    try:
+        yield Bench(
+            world=world,
+            store=store,
+            sight=sight,
+            node=node,
+            scanner=scanner,
+            tracker=tracker,
+            service=service,
+            metrics=metrics,
+        )
+    finally:
+        await http.close()
+        await storage.close()

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.tron_client.bench import Bench, World, benched, new_world
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = new_world()
+    yield world
+    world.devnet.node.chain.close()
+
+
+@pytest.fixture
+async def bench(world: World, tmp_path: Path) -> AsyncIterator[Bench]:
+    """tron-client at the head of an honest devnet, watching the payee."""
+    async with benched(world, tmp_path) as bench:
+        await bench.scan()
+        await bench.service.watch([world.to])
+        yield bench

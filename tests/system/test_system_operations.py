@@ -1,0 +1,39 @@
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from services.demo import Caller
+from services.run import start
+from services.stack import Stack, free_ports
+from shared.config import SERVICES
+from shared.sealing import unseal
+
+pytestmark = pytest.mark.system
+
+
+def test_a_backup_is_made_by_the_owner_sealed_and_opens_with_the_recovery_key_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Stack(data_dir=tmp_path, ports=free_ports(), speed=20) as stack:
+        start(stack)
+        shown = re.search(r"^  ([0-9a-f]{64})$", capsys.readouterr().out, re.MULTILINE)
+        assert shown is not None, "the recovery key is shown once"
+        caller = Caller(stack, (tmp_path / "secrets/operator/operator.token").read_text())
+        for service in SERVICES:
+            assert caller.post(service, "/api/v1/ops/integrity-check", {}, key="c")["sound"] is True
+            made = caller.post(service, "/api/v1/ops/backup", {}, key="b")
+            sealed = tmp_path / "backups" / made["file"]
+            assert b"SQLite" not in sealed.read_bytes()
+            opened = tmp_path / f"{service}.opened"
+            unseal(sealed, opened, secret=shown.group(1))
+            with sqlite3.connect(opened) as database:
+                assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert not [path for path in (tmp_path / "backups").iterdir() if path.suffix != ".sealed"]
+    everything = b"".join(
+        path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.suffix != ".opened"
+    )
+    assert shown.group(1).encode() not in everything, "the recovery key is on this machine"
