@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 from pydantic import ValidationError
@@ -46,6 +46,12 @@ class Caller:
         self._stack = stack
         self._client = httpx.Client(timeout=30, trust_env=False)
         self.token = token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def get(self, service: str, path: str, **params: str) -> dict[str, Any]:
         """GET from a service."""
@@ -269,7 +275,8 @@ def main() -> int:
                 )
                 start(stack)
             speed = _devnet_speed(stack)
-            Story(Caller(stack, _token(settings.data_dir)), speed=speed).tell()
+            with Caller(stack, _token(settings.data_dir)) as caller:
+                Story(caller, speed=speed).tell()
     except ValidationError as error:
         print(explain(error), file=sys.stderr)
         return 2

@@ -35,11 +35,6 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         store = PayoutStore(await runtime.storage(SCHEMA), new_id=new_id)
         payer = Payer(wallets=wallets, wallet_id=settings.payout_wallet_id)
         rules = policy(settings, contract)
-        pace = Pace(
-            owner=secrets.token_hex(8),
-            batch=settings.dispatch_batch,
-            lease_ms=settings.dispatch_lease_s * MS_PER_S,
-        )
         silence_ms = settings.reconcile_after_s * MS_PER_S
         service = PayoutRouter(
             store=store,
@@ -51,7 +46,7 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
                 sender=wallets,
                 token=token,
                 clock=clock,
-                pace=pace,
+                pace=pace(settings),
                 contract=contract,
             ),
             follower=Follower(store=store, sends=wallets, clock=clock, silence_ms=silence_ms),
@@ -63,6 +58,15 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         return service
 
     return application(runtime, build=build, routers=(router,), description=str(__doc__))
+
+
+def pace(settings: Settings) -> Pace:
+    """Return how this process claims payouts, under a name that no other process has."""
+    return Pace(
+        owner=secrets.token_hex(8),
+        batch=settings.dispatch_batch,
+        lease_ms=settings.dispatch_lease_s * MS_PER_S,
+    )
 
 
 def policy(settings: Settings, contract: Address) -> Policy:

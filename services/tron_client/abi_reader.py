@@ -54,18 +54,24 @@ class AbiReader:
             NotReadable: it has no such view function, or not for these arguments.
         """
         client = await self._tron()
+        found = await self._contract(client, contract)
+        entry = _view(found.abi, function)
         try:
-            found = await client.get_contract(contract)
-        except _error("AddressNotFound"):
-            raise UnknownContract(f"there is no contract at {contract}") from None
-        if not found.bytecode and not found.abi:
-            raise UnknownContract(f"there is no contract at {contract}")
-        method = _view(found, function)
-        try:
-            answer = await method(*arguments)
-        except (TypeError, ValueError, KeyError, _error("ApiError")) as error:
+            inputs = entry.get("inputs", [])
+            given = [_argument(*each) for each in zip(inputs, arguments, strict=True)]
+            answer = await found.functions[function](*given)
+        except _failures() as error:
             raise NotReadable(f"{function} cannot be read: {error}"[:300]) from None
         return _plain(answer)
+
+    async def _contract(self, client: Any, address: Address) -> Any:
+        try:
+            found = await client.get_contract(address)
+        except _failures():
+            found = None
+        if found is None or not (found.bytecode or found.abi):
+            raise UnknownContract(f"there is no contract at {address}")
+        return found
 
     async def _tron(self) -> Any:
         if self._client is None:
@@ -92,19 +98,41 @@ def _client(node: RawReads) -> Any:
     return tron.AsyncTron(Provider())
 
 
-def _error(name: str) -> type[Exception]:
-    found: type[Exception] = getattr(importlib.import_module("tronpy.exceptions"), name)
-    return found
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what tronpy and its encoder raise over a question or an answer."""
+    tronpy = importlib.import_module("tronpy.exceptions")
+    encoder = importlib.import_module("eth_abi.exceptions")
+    return (
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        tronpy.ApiError,
+        tronpy.TvmError,
+        tronpy.UnknownError,
+        tronpy.ValidationError,
+        encoder.DecodingError,
+        encoder.EncodingError,
+    )
 
 
-def _view(contract: Any, function: str) -> Any:
-    for entry in contract.abi:
-        is_named = (
-            str(entry.get("type", "")).lower() == "function" and entry.get("name") == function
-        )
-        if is_named and str(entry.get("stateMutability", "")).lower() in _VIEWS:
-            return contract.functions[function]
+def _view(entries: Sequence[dict[str, Any]], function: str) -> dict[str, Any]:
+    for entry in entries:
+        kind, name = str(entry.get("type", "")).lower(), entry.get("name")
+        changes = str(entry.get("stateMutability", "")).lower() not in _VIEWS
+        if kind == "function" and name == function and not changes:
+            return entry
     raise NotReadable(f"the contract has no view function {function!r}")
+
+
+def _argument(entry: dict[str, Any], value: Any) -> Any:
+    """Read an argument as its type wants it: integers and bytes come as strings."""
+    kind = str(entry.get("type", ""))
+    if isinstance(value, str) and kind.startswith(("uint", "int")):
+        return int(value)
+    if isinstance(value, str) and kind.startswith("bytes"):
+        return bytes.fromhex(value)
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -52,8 +52,13 @@ async def _vault(settings: Settings, store: WalletStore) -> Vault:
         raise ConfigurationMissing(
             "there is no seed yet: run 'python -m services init' while wallet-manager is stopped"
         )
-    coin_type = FACTS[settings.tron_network].coin_type
-    return Vault(parse_master_key(secret), sealed, coin_type=coin_type)
+    network = settings.tron_network
+    return Vault(
+        parse_master_key(secret),
+        sealed,
+        network=network.value,
+        coin_type=FACTS[network].coin_type,
+    )
 
 
 def _service(

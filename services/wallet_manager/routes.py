@@ -83,13 +83,13 @@ async def list_wallets(
     return WalletListView(wallets=[wallet_view(one) for one in page.items], next=page.next)
 
 
-@router.get("/wallets/treasury", responses=declares(UnknownWallet))
+@router.get("/wallets/treasury", responses=declares(UnknownWallet, Unavailable))
 async def treasury(service: Service, _: Reader) -> WalletView:
     """Return the wallet that pays."""
     return wallet_view(await service.wallets.treasury())
 
 
-@router.get("/wallets/{wallet_id}", responses=declares(UnknownWallet))
+@router.get("/wallets/{wallet_id}", responses=declares(UnknownWallet, Unavailable))
 async def wallet(service: Service, _: Reader, wallet_id: str) -> WalletView:
     """Return a wallet by its id or address."""
     return wallet_view(await service.wallets.find(wallet_id))

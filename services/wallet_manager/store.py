@@ -262,6 +262,7 @@ class Change:
         self._sends: dict[str, tuple[Send, SendView | None]] = {}
         self._attempts: list[Attempt] = []
         self._positions: dict[str, Position] = {}
+        self._wallets: dict[str, Wallet] = {}
         self._lines: dict[str, JournalEntryLine] = {}
         self._cursor: Cursor | None = None
         self._leases: list[Lease] = []
@@ -282,6 +283,10 @@ class Change:
         """Store a position as changed."""
         self._positions[position.id] = position
 
+    def wallet(self, wallet: Wallet) -> None:
+        """Store a wallet as changed."""
+        self._wallets[wallet.id] = wallet
+
     def journal(self, lines: Iterable[JournalEntryLine]) -> None:
         """Add lines to the journal."""
         self._lines.update({line.id: line for line in lines})
@@ -293,7 +298,8 @@ class Change:
 
     def is_empty(self) -> bool:
         """True when there is nothing to commit."""
-        return not (self._sends or self._attempts or self._lines or self._cursor)
+        changed = (self._sends, self._attempts, self._lines, self._wallets, self._cursor)
+        return not any(changed)
 
     def unit(self) -> Unit:
         """Return the unit of work."""
@@ -306,6 +312,8 @@ class Change:
             unit.insert(ATTEMPTS, attempt)
         for line in self._lines.values():
             unit.insert(JOURNAL, line)
+        for wallet in self._wallets.values():
+            unit.update(WALLETS, wallet)
         for send, view in self._sends.values():
             unit.update(SENDS, send)
             if view is not None:

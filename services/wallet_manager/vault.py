@@ -113,9 +113,11 @@ class Vault:
 
     __slots__ = ("__weakref__", "_coin_type", "_mark_key", "_root", "_signing_key")
 
-    def __init__(self, master_key: bytes, sealed: SealedSeed, *, coin_type: int) -> None:
-        data_key = _open(master_key, sealed.wrapped_key, _label(sealed.network, "data-key"))
-        entropy = _open(data_key, sealed.sealed, _label(sealed.network, "entropy"))
+    def __init__(
+        self, master_key: bytes, sealed: SealedSeed, *, network: str, coin_type: int
+    ) -> None:
+        data_key = _open(master_key, sealed.wrapped_key, _label(network, "data-key"))
+        entropy = _open(data_key, sealed.sealed, _label(network, "entropy"))
         self._root = PrivateNode.from_seed(seed_from_phrase(phrase_from_entropy(entropy)))
         self._coin_type = coin_type
         self._mark_key = HKDF(
@@ -186,10 +188,10 @@ def _seal(key: bytes, plain: bytes, label: bytes) -> str:
 
 
 def _open(key: bytes, sealed: str, label: bytes) -> bytes:
-    raw = bytes.fromhex(sealed)
     try:
+        raw = bytes.fromhex(sealed)
         return ChaCha20Poly1305(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], label)
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise WrongMasterKey(
             "the seed does not open under this master key: it belongs to another installation or network"
         ) from None

@@ -6,6 +6,7 @@ A sibling's 4xx is an answer and is passed on as it stands. Anything else that i
 
 import asyncio
 import random
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ View = TypeVar("View", bound=BaseModel)
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 _MAX_ANSWER_BYTES: Final = 33_554_432
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 
 
 class PeerRefused(Problem):
@@ -100,6 +102,17 @@ class PeerHttp:
         """POST something that carries its own identity (or ``key``), so that it may be repeated."""
         content = await self._repeated("POST", path, scope, body=body, key=key)
         return self._parse(content, view)
+
+    def segment(self, name: str) -> str:
+        """Return a name that came from outside, for use as one segment of a path.
+
+        Raises:
+            PeerRefused: it could lead to another route (hazard H18); no object has such a name.
+        """
+        if not _SEGMENT.fullmatch(name):
+            document = {"code": NotFound.code, "title": NotFound.title, "detail": "no such object"}
+            raise PeerRefused(peer=self.peer, status=NotFound.status, document=document)
+        return name
 
     async def _repeated(
         self,
@@ -182,9 +195,8 @@ class PeerHttp:
         try:
             return view.model_validate_json(content)
         except ValidationError as error:
-            log.warning(
-                "peer.misunderstood", peer=self.peer, view=view.__name__, error=str(error)[:500]
-            )
+            fields = [".".join(map(str, wrong["loc"])) for wrong in error.errors()[:10]]
+            log.warning("peer.misunderstood", peer=self.peer, view=view.__name__, fields=fields)
             raise PeerUnavailable(
                 f"{self.peer} answered something that is no {view.__name__}", peer=self.peer
             ) from None

@@ -68,7 +68,7 @@ class WalletManagerPeer:
     async def derive_address(self, wallet_id: str, request: AddressRequest) -> AddressView:
         """Derive a deposit address that is already being watched when it is returned."""
         return await self._http.post_keyed(
-            f"/api/v1/wallets/{wallet_id}/addresses",
+            f"/api/v1/wallets/{self._http.segment(wallet_id)}/addresses",
             request,
             AddressView,
             scope=Scope.WALLETS_CREATE,
@@ -83,7 +83,7 @@ class WalletManagerPeer:
     async def wallet(self, wallet_id: str) -> WalletView:
         """Return one wallet by id or address."""
         return await self._http.get(
-            f"/api/v1/wallets/{wallet_id}", WalletView, scope=Scope.WALLETS_READ
+            f"/api/v1/wallets/{self._http.segment(wallet_id)}", WalletView, scope=Scope.WALLETS_READ
         )
 
     async def wallets(self, *, cursor: str | None = None, limit: int = 100) -> WalletListView:
@@ -98,7 +98,7 @@ class WalletManagerPeer:
     async def balance(self, wallet_id: str, currency: Currency) -> BalanceView:
         """Return the balance of a wallet in one currency."""
         return await self._http.get(
-            f"/api/v1/wallets/{wallet_id}/balance",
+            f"/api/v1/wallets/{self._http.segment(wallet_id)}/balance",
             BalanceView,
             scope=Scope.WALLETS_READ,
             params={"currency": currency.value},
@@ -107,5 +107,7 @@ class WalletManagerPeer:
     async def transactions(self, address: str) -> TransactionsView:
         """Return what moved through an address, newest first."""
         return await self._http.get(
-            f"/api/v1/wallets/{address}/transactions", TransactionsView, scope=Scope.WALLETS_READ
+            f"/api/v1/wallets/{self._http.segment(address)}/transactions",
+            TransactionsView,
+            scope=Scope.WALLETS_READ,
         )

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,14 @@ def _stack_rows(data_dir: Path, rounds: int) -> Iterable[Row]:
         "LOG_LEVEL": "WARNING",
     }
     extra |= {"DAILY_PAYOUT_LIMIT": "1000000000"}
-    with Stack(data_dir=data_dir, ports=free_ports(), speed=1, extra=extra) as stack:
+    with ExitStack() as running:
+        stack = Stack(data_dir=data_dir, ports=free_ports(), speed=1, extra=extra)
+        running.enter_context(stack)
         start(stack)
         settings = Settings(tron_network=Network.DEVNET, data_dir=data_dir)
-        caller = Caller(stack, Layout.of(settings).operator_token.read_text().strip())
+        caller = running.enter_context(
+            Caller(stack, Layout.of(settings).operator_token.read_text().strip())
+        )
         idle = _memory(stack)
         _fund(caller)
         batches = [_batch(stack, caller, number) for number in tqdm(range(rounds), desc="batches")]

@@ -1,7 +1,7 @@
 """Reads the devnet's chain block by block, to compare it with what the services promised."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -17,6 +17,12 @@ class ChainReader:
         self._node = f"http://127.0.0.1:{stack.ports.node}"
         self._control = stack.control_url
         self._client = httpx.Client(timeout=30, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def head(self) -> int:
         """Return the head's height."""

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -21,7 +23,7 @@ def test_the_whole_story_is_told_and_everything_is_as_it_should_be(
 
 
 def test_a_replayed_payout_is_the_same_payout_and_is_paid_once(
-    caller: Caller, chain: ChainReader, funded: str, until: "object"
+    caller: Caller, chain: ChainReader, funded: str, until: Callable[..., None]
 ) -> None:
     since = chain.head()
     recipient = caller.devnet("/devnet/accounts")["accounts"][7]["address"]
@@ -30,7 +32,6 @@ def test_a_replayed_payout_is_the_same_payout_and_is_paid_once(
     again = caller.post("payout-router", "/api/v1/payouts", body, key="same-key")
     assert first["payout_id"] == again["payout_id"]
 
-    assert callable(until)
     until(
         lambda: (
             caller.get("payout-router", f"/api/v1/payouts/{first['payout_id']}")["status"]

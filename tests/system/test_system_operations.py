@@ -1,5 +1,6 @@
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,9 @@ def test_a_backup_is_made_by_the_owner_sealed_and_opens_with_the_recovery_key_al
         start(stack)
         shown = re.search(r"^  ([0-9a-f]{64})$", capsys.readouterr().out, re.MULTILINE)
         assert shown is not None, "the recovery key is shown once"
-        caller = Caller(stack, (tmp_path / "secrets/operator/operator.token").read_text())
-        for service in SERVICES:
-            assert caller.post(service, "/api/v1/ops/integrity-check", {}, key="c")["sound"] is True
-            made = caller.post(service, "/api/v1/ops/backup", {}, key="b")
-            sealed = tmp_path / "backups" / made["file"]
-            assert b"SQLite" not in sealed.read_bytes()
-            opened = tmp_path / f"{service}.opened"
-            unseal(sealed, opened, secret=shown.group(1))
-            with sqlite3.connect(opened) as database:
-                assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        with Caller(stack, (tmp_path / "secrets/operator/operator.token").read_text()) as caller:
+            for service in SERVICES:
+                _back_up(caller, service, tmp_path, secret=shown.group(1))
         assert not [path for path in (tmp_path / "backups").iterdir() if path.suffix != ".sealed"]
     everything = b"".join(
         path.read_bytes()
@@ -37,3 +31,14 @@ def test_a_backup_is_made_by_the_owner_sealed_and_opens_with_the_recovery_key_al
         if path.is_file() and path.suffix != ".opened"
     )
     assert shown.group(1).encode() not in everything, "the recovery key is on this machine"
+
+
+def _back_up(caller: Caller, service: str, data_dir: Path, *, secret: str) -> None:
+    assert caller.post(service, "/api/v1/ops/integrity-check", {}, key="c")["sound"] is True
+    made = caller.post(service, "/api/v1/ops/backup", {}, key="b")
+    sealed = data_dir / "backups" / made["file"]
+    assert b"SQLite" not in sealed.read_bytes()
+    opened = data_dir / f"{service}.opened"
+    unseal(sealed, opened, secret=secret)
+    with closing(sqlite3.connect(opened)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -81,6 +81,7 @@ class NodeHttp:
         transport: Transport | None = None,
     ) -> None:
         self._endpoint = endpoint
+        self._base = httpx.URL(endpoint.url)
         self._lanes = {lane: asyncio.Semaphore(endpoint.concurrency) for lane in Lane}
         self._verifying = asyncio.Lock()
         self._is_verified = False
@@ -100,7 +101,6 @@ class NodeHttp:
         if endpoint.api_key:
             headers[_KEY_HEADER] = endpoint.api_key
         self._client = httpx.AsyncClient(
-            base_url=endpoint.url,
             headers=headers,
             transport=transport,
             timeout=httpx.Timeout(endpoint.timeout_s, connect=endpoint.connect_timeout_s),
@@ -112,11 +112,7 @@ class NodeHttp:
     @property
     def url(self) -> str:
         """Where the node is, without anything secret."""
-        return (
-            httpx.URL(self._endpoint.url)
-            .copy_with(username=None, password=None, query=None)
-            .__str__()
-        )
+        return str(self._base.copy_with(username=None, password=None, query=None))
 
     def reason(self) -> str | None:
         """Say what is wrong with the node, or None."""
@@ -191,7 +187,7 @@ class NodeHttp:
         content = bytearray()
         async with self._client.stream(
             "POST",
-            path,
+            self._base.copy_with(path=self._base.path.rstrip("/") + path),
             content=msgspec.json.encode(payload),
             headers={"Content-Type": "application/json"},
         ) as response:

@@ -114,18 +114,19 @@ class Solidity:
             )
         }
         stored = {each.id: each for each in await self._store.transfers_in(block.id)}
-        changed = []
-        for transfer in stored.values():
-            if transfer.state is not TransferState.SEEN:
-                continue
-            truth = solid.get(transfer.id)
-            if truth is None:
-                changed.append(transfer.moved_to(TransferState.RETRACTED))
-            else:
-                confirmed = truth.moved_to(TransferState.CONFIRMED)
-                changed.append(replace(confirmed, version=transfer.version))
-        missed = [transfer for key, transfer in solid.items() if key not in stored]
-        return changed + await self._owed(missed, height=block.height)
+        waiting = {key: each for key, each in stored.items() if each.state is TransferState.SEEN}
+        confirmed = [
+            replace(truth.moved_to(TransferState.CONFIRMED), version=waiting[key].version)
+            for key, truth in solid.items()
+            if key in waiting
+        ]
+        missed = [truth for key, truth in solid.items() if key not in stored]
+        retracted = [
+            each.moved_to(TransferState.RETRACTED)
+            for key, each in waiting.items()
+            if key not in solid
+        ]
+        return confirmed + await self._owed(missed, height=block.height) + retracted
 
     async def _owed(self, missed: list[Transfer], *, height: int) -> list[Transfer]:
         """Return those that had not been seen but were promised: a party was watched in time."""

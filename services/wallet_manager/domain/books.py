@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.wallet_manager.domain.sends import Hold, Send
+from shared.models.tron_client import LogView
 from shared.models.wallet_manager import SendKind
 from shared.money import Currency
 from shared.tron.address import Address
@@ -134,8 +135,13 @@ def moved(owner: Address, counter: str, currency: Currency, amount: int) -> tupl
     )
 
 
-def settlement(send: Send, *, executed: bool, fee_sun: int) -> tuple[Posting, ...]:
-    """Return what a solid transaction of this send booked: the fee always, the amount if executed."""
+def settlement(
+    send: Send, *, executed: bool, fee_sun: int, transfers: Sequence[LogView] = ()
+) -> tuple[Posting, ...]:
+    """Return what a solid transaction of this send booked: the fee always, the rest if executed.
+
+    Of a token it is what the receipt's logs say left the owner, whatever was meant (hazard H10).
+    """
     postings: tuple[Posting, ...] = ()
     if fee_sun:
         postings += moved(send.owner, FEES, Currency.TRX, fee_sun)
@@ -145,7 +151,12 @@ def settlement(send: Send, *, executed: bool, fee_sun: int) -> tuple[Posting, ..
         case SendKind.TRX_TRANSFER:
             return postings + moved(send.owner, CHAIN, Currency.TRX, send.amount)
         case SendKind.TRC20_TRANSFER:
-            return postings + moved(send.owner, CHAIN, Currency.USDT, send.amount)
+            left = sum(
+                int(log.amount_base_units)
+                for log in transfers
+                if (log.sender, log.contract_address) == (send.owner, send.contract)
+            )
+            return postings + (moved(send.owner, CHAIN, Currency.USDT, left) if left else ())
         case SendKind.FREEZE_BALANCE:
             return postings + moved(send.owner, f"staked:{send.owner}", Currency.TRX, send.amount)
         case SendKind.UNFREEZE_BALANCE:

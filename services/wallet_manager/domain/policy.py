@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from services.wallet_manager.domain.sends import ImpossibleSend
 from shared.errors import Forbidden
 from shared.ids import split_send_key
 from shared.models.wallet_manager import Intent, Purpose, SendKind
@@ -33,9 +34,13 @@ class PolicyRefusal(Forbidden):
 
 
 def check(intent: Intent, *, caller: str | None) -> None:
-    """Raise PolicyRefusal unless this caller may have this intent signed."""
+    """Raise PolicyRefusal unless this caller may have this intent signed, ImpossibleSend for a bad key."""
     origin = intent.origin.service
-    if split_send_key(intent.send_key)[0] != origin:
+    try:
+        begun_by, _, _ = split_send_key(intent.send_key)
+    except ValueError as error:
+        raise ImpossibleSend(str(error), field="send_key") from None
+    if begun_by != origin:
         raise PolicyRefusal("the send key belongs to another service", rule="send_key_origin")
     carried = caller == USDT_CARRIER and intent.kind is SendKind.TRC20_TRANSFER
     if caller != origin and not carried:

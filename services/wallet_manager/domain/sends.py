@@ -8,11 +8,17 @@ from enum import StrEnum
 from typing import Final
 
 from shared.errors import BadRequest, Conflict
-from shared.models.tron_client import BroadcastOutcome, LogView
-from shared.models.wallet_manager import Purpose, SendKind, SendState
+from shared.models.tron_client import (
+    BroadcastOutcome,
+    LogView,
+    TransactionState,
+    TransactionView,
+)
+from shared.models.wallet_manager import Intent, Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.operation import (
+    INT64_MAX,
     FreezeBalance,
     Operation,
     Resource,
@@ -25,7 +31,9 @@ STAMP_FLOOR_MS: Final = 600_000
 """Timestamps of raw data are a ten-minute floor plus a mark below this (hazard H6)."""
 
 ALLOWED: Final[Mapping[SendState, frozenset[SendState]]] = {
-    SendState.QUEUED: frozenset({SendState.SIGNED, SendState.REFUSED, SendState.EXPIRED}),
+    SendState.QUEUED: frozenset(
+        {SendState.SIGNED, SendState.REFUSED, SendState.EXPIRED, SendState.UNKNOWN}
+    ),
     SendState.SIGNED: frozenset(
         {
             SendState.SUBMITTED,
@@ -76,7 +84,10 @@ ALLOWED: Final[Mapping[SendState, frozenset[SendState]]] = {
     SendState.SETTLED_DIFFERENTLY: frozenset(),
     SendState.REFUSED: frozenset(),
 }
-"""Where a send may go from each state. Back to queued only after an attempt was proved absent."""
+"""Where a send may go from each state.
+
+Back to queued only after an attempt was proved absent; from there to unknown if it came back after all.
+"""
 
 
 class SendKeyReused(Conflict):
@@ -172,14 +183,15 @@ class Send:
     created_at_ms: int
     updated_at_ms: int
 
-    def matches(self, other: "Send") -> bool:
-        """True when both mean the same transfer: wallet, ceiling and plan may differ (hazard H4)."""
-        return (self.kind, self.contract, self.recipient, self.amount, self.resource) == (
-            other.kind,
-            other.contract,
-            other.recipient,
-            other.amount,
-            other.resource,
+    def is_meant_by(self, intent: Intent) -> bool:
+        """True when the intent asks for this transfer: wallet, ceiling and plan may differ (H4)."""
+        params = intent.params
+        return (self.kind, self.contract, self.recipient, str(self.amount), self.resource) == (
+            intent.kind,
+            params.contract_address,
+            params.recipient,
+            params.amount_base_units,
+            params.resource,
         )
 
     def operation(self) -> Operation:
@@ -212,7 +224,7 @@ class Send:
         return replace(self, state=state, updated_at_ms=at_ms, waiting_for=None)
 
     def waiting(self, reason: str, *, due_ms: int, at_ms: int) -> "Send":
-        """Return the queued send put off, with what it waits for."""
+        """Return the send put off, with what it waits for."""
         return replace(self, waiting_for=reason, due_ms=due_ms, updated_at_ms=at_ms)
 
     def given_up(self, rule: Rule, detail: str, *, at_ms: int) -> "Send":
@@ -263,6 +275,32 @@ def state_after_broadcast(outcome: BroadcastOutcome) -> SendState:
             return SendState.UNKNOWN
 
 
+def whole_units(text: str, *, field: str) -> int:
+    """Read base units that the chain can carry; raises ImpossibleSend."""
+    if len(text) > len(str(INT64_MAX)) or int(text) > INT64_MAX:
+        raise ImpossibleSend(f"{field} is larger than the chain can carry", field=field)
+    return int(text)
+
+
+def require_fitting(intent: Intent) -> None:
+    """Refuse parameters that say nothing for this kind, since they may have meant another one."""
+    for field in ("recipient", "contract_address", "resource"):
+        if getattr(intent.params, field) is not None and field not in _PARAMETERS[intent.kind]:
+            raise ImpossibleSend(f"a {intent.kind} takes no {field}", field=field)
+
+
+def came_back(send: Send, attempt: Attempt, fate: TransactionView) -> bool:
+    """True when an attempt that was proved absent is on chain after all (hazard H1)."""
+    match fate.state:
+        case TransactionState.EXPIRED:
+            return fate.block is not None
+        case TransactionState.CONFIRMED | TransactionState.FAILED:
+            given_up = send.state in {SendState.QUEUED, SendState.EXPIRED}
+            return given_up or attempt.number != send.attempt
+        case _:
+            return False
+
+
 def paid_as_meant(send: Send, transfers: list[LogView]) -> bool:
     """True when the receipt shows what the send meant: for tokens, its exact Transfer log (H10)."""
     if send.kind is not SendKind.TRC20_TRANSFER:
@@ -272,6 +310,14 @@ def paid_as_meant(send: Send, transfers: list[LogView]) -> bool:
         == (send.contract, send.owner, send.recipient, send.amount)
         for log in transfers
     )
+
+
+_PARAMETERS: Final[Mapping[SendKind, frozenset[str]]] = {
+    SendKind.TRX_TRANSFER: frozenset({"recipient"}),
+    SendKind.TRC20_TRANSFER: frozenset({"recipient", "contract_address"}),
+    SendKind.FREEZE_BALANCE: frozenset({"resource"}),
+    SendKind.UNFREEZE_BALANCE: frozenset({"resource"}),
+}
 
 
 def _given(address: Address | None) -> Address:

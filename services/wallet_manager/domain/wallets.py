@@ -56,6 +56,10 @@ class Wallet:
         """The path of its own address (BIP-44)."""
         return f"m/44'/{self.coin_type}'/{self.account}'/0/0"
 
+    def locked(self) -> "Wallet":
+        """Return the wallet frozen: nothing is signed for it until a person has looked."""
+        return replace(self, status=WalletStatus.LOCKED)
+
     def with_next_index(self) -> "Wallet":
         """Return the wallet with one more leaf taken."""
         return replace(self, next_index=self.next_index + 1)

@@ -17,19 +17,25 @@ from services.wallet_manager.domain.books import (
     position_id,
     settlement,
 )
-from services.wallet_manager.domain.sends import ALLOWED, Attempt, Hold, Send, paid_as_meant
+from services.wallet_manager.domain.sends import (
+    ALLOWED,
+    Attempt,
+    Hold,
+    Send,
+    came_back,
+    paid_as_meant,
+)
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import JOURNAL, Change, WalletStore
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.models.tron_client import (
-    ReceiptView,
     TransactionState,
     TransactionView,
     TransferState,
     TransferView,
 )
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_manager import SendState, WalletStatus
 from shared.models.wire import FeedView
 from shared.money import Currency
 from shared.tron.address import Address
@@ -85,7 +91,10 @@ class Books:
                     log.warning("transaction.unknown", txid=item.object.txid)
                     continue
                 before = sends[attempt.send_id]
-                after = self._applied(before, attempt, item.object, ledger, change)
+                if came_back(before, attempt, item.object):
+                    after = await self._frozen(before, item.object, change)
+                else:
+                    after = self._applied(before, attempt, item.object, ledger, change)
                 if after is not before:
                     sends[attempt.send_id] = after
                     change.send(after, send_view(after))
@@ -111,6 +120,7 @@ class Books:
             for transfer in solid:
                 if transfer.transfer_id not in booked:
                     self._book(transfer, ours, explained, ledger, change)
+                    booked.add(transfer.transfer_id)
             ledger.write(change)
             if not change.is_empty():
                 await self._store.commit(change)
@@ -130,7 +140,7 @@ class Books:
     ) -> None:
         amount = int(transfer.amount_base_units)
         postings: tuple[Posting, ...] = ()
-        kind = "deposit"
+        kind = "internal" if transfer.txid in explained else "deposit"
         if transfer.recipient in ours:
             postings += (
                 Posting(account=transfer.recipient, currency=transfer.currency, amount=amount),
@@ -161,16 +171,18 @@ class Books:
         change: Change,
     ) -> Send:
         if attempt.number != send.attempt:
-            if fate.state is not TransactionState.EXPIRED:
-                self._raise_alarm("attempt.came_back", attempt.id)
             return send
         now_ms = self._clock.now_ms()
         match fate.state:
             case TransactionState.PENDING:
-                return _moved_if_allowed(send, SendState.SUBMITTED, now_ms)
+                back = _moved_if_allowed(send, SendState.SUBMITTED, now_ms)
+                return back if back is send else replace(back, block_height=None)
             case TransactionState.INCLUDED:
+                height = fate.block.height if fate.block else None
                 seen = _moved_if_allowed(send, SendState.SEEN, now_ms)
-                return replace(seen, block_height=fate.block.height if fate.block else None)
+                if seen.state is not SendState.SEEN or seen.block_height == height:
+                    return seen
+                return replace(seen, block_height=height)
             case TransactionState.CONFIRMED | TransactionState.FAILED:
                 return self._settled(send, fate, ledger, change)
             case TransactionState.EXPIRED:
@@ -192,9 +204,8 @@ class Books:
         if state not in ALLOWED[send.state]:
             return send
         fee_sun = int(receipt.fee_sun)
-        postings = settlement(send, executed=state is SendState.CONFIRMED, fee_sun=fee_sun)
+        postings = settlement(send, executed=executed, fee_sun=fee_sun, transfers=receipt.transfers)
         if state is SendState.SETTLED_DIFFERENTLY:
-            postings += _logged(send, receipt)
             self._raise_alarm("send.settled_differently", fate.txid)
         change.journal(
             entry(
@@ -221,6 +232,17 @@ class Books:
         if may_retry:
             return replace(after, due_ms=now_ms, waiting_for="a new attempt: the last one expired")
         return replace(after, refusal_rule="expired", refusal_detail="proved absent from the chain")
+
+    async def _frozen(self, send: Send, fate: TransactionView, change: Change) -> Send:
+        """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
+        self._raise_alarm("attempt.came_back", fate.txid)
+        wallet = await self._store.wallet(send.wallet_id)
+        if wallet is not None and wallet.status is not WalletStatus.LOCKED:
+            change.wallet(wallet.locked())
+        held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
+        if held is send:
+            return send
+        return replace(held, waiting_for="a person: an attempt proved absent came back on chain")
 
     def _raise_alarm(self, event: str, txid: str) -> None:
         log.error(event, txid=txid)
@@ -260,12 +282,3 @@ class _Ledger:
 
 def _moved_if_allowed(send: Send, state: SendState, now_ms: int) -> Send:
     return send.moved(state, at_ms=now_ms) if state in ALLOWED[send.state] else send
-
-
-def _logged(send: Send, receipt: ReceiptView) -> tuple[Posting, ...]:
-    postings: tuple[Posting, ...] = ()
-    for log_view in receipt.transfers:
-        if log_view.sender == send.owner and log_view.contract_address == send.contract:
-            amount = int(log_view.amount_base_units)
-            postings += moved(send.owner, CHAIN, Currency.USDT, amount)
-    return postings

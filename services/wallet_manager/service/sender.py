@@ -5,7 +5,7 @@ only then do bytes leave. TRON has no nonce, so sends never wait for one another
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -26,7 +26,9 @@ from services.wallet_manager.domain.sends import (
     Rule,
     Send,
     SendKeyReused,
+    require_fitting,
     state_after_broadcast,
+    whole_units,
 )
 from services.wallet_manager.domain.wallets import UnknownWallet, Wallet
 from services.wallet_manager.service.views import send_view
@@ -50,6 +52,7 @@ from shared.models.wallet_manager import (
     SendProblem,
     SendResult,
     SendState,
+    WalletStatus,
 )
 from shared.money import Currency, format_base_units
 from shared.peers.http import PeerRefused
@@ -174,16 +177,16 @@ class Sender:
         fresh: dict[int, Send] = {}
         for position, intent in enumerate(intents):
             try:
-                send = await self._considered(intent, caller)
-                stored = known.get(intent.send_key) or _same_key(send, fresh)
+                policy.check(intent, caller=caller)
+                stored = known.get(intent.send_key) or _same_key(intent, fresh)
                 if stored is None:
                     await self._check_ordinal(intent.send_key)
-                    fresh[position] = send
+                    fresh[position] = await self._new_send(intent)
                 else:
-                    results[position] = _replay(send, stored)
+                    results[position] = _replay(intent, stored)
             except Problem as problem:
                 results[position] = _problem(intent.send_key, problem)
-        results |= await self._add(fresh)
+        results |= await self._add(fresh, intents)
         if fresh:
             self._wake_signing()
         return [results[position] for position in range(len(intents))]
@@ -211,7 +214,7 @@ class Sender:
         if not sends:
             return False
         attempts = await self._store.attempts([send.txid for send in sends if send.txid])
-        answers = await self._submitted(
+        answers, refused = await self._submitted(
             [
                 SignedTransaction(
                     send_key=send.send_key,
@@ -223,7 +226,7 @@ class Sender:
                 if send.txid
             ]
         )
-        await self._note_submitted(answers)
+        await self._note_submitted(answers, refused)
         return len(sends) == self._rules.batch
 
     async def send(self, send_id: str) -> Send | None:
@@ -240,8 +243,8 @@ class Sender:
         sends = {send.id: send for send in (*by_key.values(), *by_id.values())}
         return list(sends.values()), {txid: one.send_id for txid, one in attempts.items()}
 
-    async def _considered(self, intent: Intent, caller: str) -> Send:
-        policy.check(intent, caller=caller)
+    async def _new_send(self, intent: Intent) -> Send:
+        require_fitting(intent)
         wallet = await self._store.wallet(intent.wallet_id)
         if wallet is None:
             raise UnknownWallet("there is no such wallet", wallet_id=intent.wallet_id)
@@ -260,9 +263,9 @@ class Sender:
             kind=intent.kind,
             recipient=intent.params.recipient,
             contract=intent.params.contract_address,
-            amount=int(intent.params.amount_base_units),
+            amount=whole_units(intent.params.amount_base_units, field="amount_base_units"),
             resource=Resource(resource) if resource else None,
-            max_fee_sun=int(intent.max_fee_sun),
+            max_fee_sun=whole_units(intent.max_fee_sun, field="max_fee_sun"),
             not_after_ms=intent.not_after,
             due_ms=now_ms,
             created_at_ms=now_ms,
@@ -285,7 +288,9 @@ class Sender:
                 "the ordinal before has no final negative answer", send_key=before_key
             )
 
-    async def _add(self, fresh: dict[int, Send]) -> dict[int, SendResult]:
+    async def _add(
+        self, fresh: dict[int, Send], intents: Sequence[Intent]
+    ) -> dict[int, SendResult]:
         if not fresh:
             return {}
         outcomes = await self._store.add_sends([(send, send_view(send)) for send in fresh.values()])
@@ -296,7 +301,7 @@ class Sender:
                     results[position] = SendResult(send_key=send.send_key, send=send_view(send))
                 case False:
                     stored = (await self._store.sends_by_key([send.send_key]))[send.send_key]
-                    results[position] = _replayed_or_problem(send, stored)
+                    results[position] = _replayed_or_problem(intents[position], stored)
                 case StorageError():
                     raise outcome
         return results
@@ -364,6 +369,9 @@ class Sender:
         if send.attempt >= self._rules.max_attempts:
             ended = send.given_up(Rule.ATTEMPTS, "all attempts expired unseen", at_ms=now_ms)
             change.send(ended, send_view(ended))
+            return
+        if (status := round_.wallets[send.wallet_id].status) is not WalletStatus.ACTIVE:
+            self._put_off(send, f"its wallet, which is {status}", round_, change)
             return
         plan = self._plan(send, round_)
         obstacle = plan if isinstance(plan, str) else self._obstacle(send, plan, round_)
@@ -488,24 +496,29 @@ class Sender:
         round_.stamps.add((send.owner, stamp_ms))
         return stamp_ms
 
-    async def _submitted(self, transactions: Sequence[SignedTransaction]) -> list[SubmittedView]:
+    async def _submitted(
+        self, transactions: Sequence[SignedTransaction]
+    ) -> tuple[list[SubmittedView], dict[str, str]]:
+        """Return the answers, and by send key why tron-client did not take a transaction."""
         try:
-            return await self._chain.submit(transactions)
+            return await self._chain.submit(transactions), {}
         except PeerRefused as refusal:
             if len(transactions) == 1:
-                log.warning("send.submission_refused", detail=refusal.detail)
-                raise
+                key = transactions[0].send_key
+                log.warning("send.submission_refused", send_key=key, detail=refusal.detail)
+                return [], {key: refusal.detail}
         answers: list[SubmittedView] = []
+        refused: dict[str, str] = {}
         for transaction in transactions:  # one bad one must not hold up the rest
-            try:
-                answers += await self._chain.submit([transaction])
-            except PeerRefused as refusal:
-                log.warning(
-                    "send.submission_refused", send_key=transaction.send_key, detail=refusal.detail
-                )
-        return answers
+            taken, not_taken = await self._submitted([transaction])
+            answers += taken
+            refused |= not_taken
+        return answers, refused
 
-    async def _note_submitted(self, answers: Sequence[SubmittedView]) -> None:
+    async def _note_submitted(
+        self, answers: Sequence[SubmittedView], refused: Mapping[str, str]
+    ) -> None:
+        now_ms = self._clock.now_ms()
         async with self._books_lock:
             attempts = await self._store.attempts([answer.txid for answer in answers])
             sends = await self._store.sends(attempt.send_id for attempt in attempts.values())
@@ -515,11 +528,17 @@ class Sender:
                 if send.state is not SendState.SIGNED or send.txid != answer.txid:
                     continue  # the feed was quicker
                 state = state_after_broadcast(answer.outcome)
-                after = send.moved(state, at_ms=self._clock.now_ms())
+                after = send.moved(state, at_ms=now_ms)
                 if state is SendState.UNKNOWN:
                     told = answer.message or answer.code or "the node gave no answer"
                     after = replace(after, waiting_for=f"a verdict: {told}"[:300])
                 change.send(after, send_view(after))
+            for key, send in (await self._store.sends_by_key(list(refused))).items():
+                if send.state is SendState.SIGNED:  # behind the others from now on
+                    reason = f"tron-client, which refused it: {refused[key]}"[:300]
+                    due_ms = now_ms + self._rules.retry_ms
+                    later = send.waiting(reason, due_ms=due_ms, at_ms=now_ms)
+                    change.send(later, send_view(later) if reason != send.waiting_for else None)
             if not change.is_empty():
                 await self._store.commit(change)
 
@@ -528,23 +547,23 @@ def _nothing() -> None:
     return None
 
 
-def _same_key(send: Send, fresh: dict[int, Send]) -> Send | None:
-    return next((other for other in fresh.values() if other.send_key == send.send_key), None)
+def _same_key(intent: Intent, fresh: dict[int, Send]) -> Send | None:
+    return next((send for send in fresh.values() if send.send_key == intent.send_key), None)
 
 
-def _replay(send: Send, stored: Send) -> SendResult:
-    if not stored.matches(send):
+def _replay(intent: Intent, stored: Send) -> SendResult:
+    if not stored.is_meant_by(intent):
         raise SendKeyReused(
-            "this send key names another transfer", send_key=send.send_key, send_id=stored.id
+            "this send key names another transfer", send_key=intent.send_key, send_id=stored.id
         )
-    return SendResult(send_key=send.send_key, replayed=True, send=send_view(stored))
+    return SendResult(send_key=intent.send_key, replayed=True, send=send_view(stored))
 
 
-def _replayed_or_problem(send: Send, stored: Send) -> SendResult:
+def _replayed_or_problem(intent: Intent, stored: Send) -> SendResult:
     try:
-        return _replay(send, stored)
+        return _replay(intent, stored)
     except SendKeyReused as problem:
-        return _problem(send.send_key, problem)
+        return _problem(intent.send_key, problem)
 
 
 def _problem(key: str, problem: Problem) -> SendResult:

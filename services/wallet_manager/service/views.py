@@ -80,8 +80,8 @@ def balance_view(wallet_id: str, position: Position) -> BalanceView:
     return BalanceView(
         wallet_id=wallet_id,
         address=position.address,
-        balance=format_base_units(position.settled),
-        balance_base_units=str(position.settled),
+        balance=format_base_units(max(position.settled, 0)),
+        balance_base_units=str(max(position.settled, 0)),
         available=format_base_units(max(position.available, 0)),
         available_base_units=str(max(position.available, 0)),
         held=format_base_units(position.held),

@@ -1,5 +1,7 @@
 """Wallets and addresses: nothing is shown before it is watched."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -19,7 +21,7 @@ from shared.ids import NewId, fingerprint, identity
 from shared.models.tron_client import WatchView
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.money import Currency
-from shared.storage import DuplicateRecord, Page, StaleRecord
+from shared.storage import DuplicateRecord, Page, StaleRecord, written
 from shared.tron.address import Address, InvalidAddress, parse_address
 from shared.tron.hd import AccountPublicKey
 
@@ -56,6 +58,7 @@ class Wallets:
         self._new_id = new_id
         self._network = network
         self._coin_type = coin_type
+        self._leaves = asyncio.Lock()
 
     async def create(
         self, request: WalletRequest, *, principal: str, key: str
@@ -82,42 +85,50 @@ class Wallets:
             UnknownWallet: there is no such wallet.
             PeerUnavailable: tron-client has not promised to watch it; a repeat finishes it.
         """
-        name = identity(wallet_id, "addresses", request.request_id)
-        for _ in range(TRIES):
+        wallet = await self.find(wallet_id)
+        name = identity(wallet.id, "addresses", request.request_id)
+        async with self._leaves:
             address = await self._store.address_by_identity(name)
-            if address is None:
-                address = await self._take_leaf(wallet_id, request, name)
-            if address is None:
-                continue
-            if address.birth_height is not None:
-                return address, address.birth_height
-            promise = await self._watcher.watch([address.id])
+            for _ in range(TRIES):
+                if address is None:
+                    address = await self._take_leaf(wallet.id, request, name)
+        if address is None:
+            raise Unavailable("the wallet is being changed; try again", retry_after_s=1)
+        if address.birth_height is not None:
+            return address, address.birth_height
+        promise = await self._watcher.watch([address.id])
+        with contextlib.suppress(StaleRecord):  # a repeat was quicker: the promise is the same
             await self._store.save_address(replace(address, birth_height=promise.birth_height))
-            return address, promise.birth_height
-        raise Unavailable("too many addresses are being derived at once", retry_after_s=1)
+        return address, promise.birth_height
 
     async def find(self, id_or_address: str) -> Wallet:
-        """Return a wallet by its id or by its own address; raises UnknownWallet."""
+        """Return a wallet by its id or by its own address, watched before it is shown.
+
+        Raises:
+            UnknownWallet: there is no such wallet.
+            PeerUnavailable: tron-client has not promised to watch it.
+        """
         wallet = await self._store.wallet(id_or_address)
         if wallet is None:
             address = _address_or_none(id_or_address)
             wallet = await self._store.wallet_by_address(address) if address else None
         if wallet is None:
             raise UnknownWallet("there is no such wallet")
-        return wallet
+        return await self._watched(wallet)
 
     async def treasury(self) -> Wallet:
-        """Return the wallet that pays; raises UnknownWallet."""
+        """Return the wallet that pays; raises UnknownWallet, and PeerUnavailable as ``find``."""
         wallet = await self._store.treasury()
         if wallet is None:
             raise UnknownWallet(
                 'there is no treasury yet: create a wallet with the role "treasury"'
             )
-        return wallet
+        return await self._watched(wallet)
 
     async def page(self, *, cursor: str | None, limit: int) -> Page[Wallet]:
-        """Return a page of wallets."""
-        return await self._store.wallets(cursor=cursor, limit=limit)
+        """Return a page of wallets, without those that are not watched yet (hazard H11)."""
+        page = await self._store.wallets(cursor=cursor, limit=limit)
+        return replace(page, items=[one for one in page.items if one.birth_height is not None])
 
     async def balance(self, id_or_address: str, currency: Currency) -> tuple[str, Position]:
         """Return the id of the wallet and the position of the address asked about."""
@@ -177,32 +188,31 @@ class Wallets:
             try:
                 await self._store.add_wallet(wallet)
             except DuplicateRecord as taken:
+                if made := await self._store.wallet_by_identity(name):
+                    return made
                 if taken.index == "treasury":
                     raise TreasuryExists("there is a treasury already") from None
-                if taken.index == "identity":
-                    return await self._made_meanwhile(name)
                 continue
             return replace(wallet, version=1)
         raise Unavailable("too many wallets are being made at once", retry_after_s=1)
-
-    async def _made_meanwhile(self, name: str) -> Wallet:
-        wallet = await self._store.wallet_by_identity(name)
-        if wallet is None:
-            raise Unavailable("the wallet is being made; try again", retry_after_s=1)
-        return wallet
 
     async def _watched(self, wallet: Wallet) -> Wallet:
         if wallet.birth_height is not None:
             return wallet
         promise = await self._watcher.watch([wallet.address])
         watched = replace(wallet, birth_height=promise.birth_height)
-        await self._store.save_wallet(watched)
-        return watched
+        try:
+            await self._store.save_wallet(watched)
+        except StaleRecord:  # another request was quicker: the promise is the same
+            return watched
+        return written(watched)
 
     async def _take_leaf(
         self, wallet_id: str, request: AddressRequest, name: str
     ) -> DepositAddress | None:
-        wallet = await self.find(wallet_id)
+        wallet = await self._store.wallet(wallet_id)
+        if wallet is None:
+            return None
         branch = AccountPublicKey.from_bytes(bytes.fromhex(wallet.branch))
         address = DepositAddress(
             id=leaf_address(branch, wallet.next_index),
@@ -216,7 +226,7 @@ class Wallets:
         try:
             await self._store.add_address(wallet, address)
         except (StaleRecord, DuplicateRecord):
-            return None  # another request took this leaf, or made this address: look again
+            return None  # the wallet was changed meanwhile: look again
         return replace(address, version=1)
 
 

@@ -18,6 +18,7 @@ from devnet.blocks import txid_of
 from devnet.chain_pb2 import Transaction, TransferContract, TriggerSmartContract
 from devnet.contracts.abi import address_word, integer_word
 from devnet.contracts.usdt import USDT_CONTRACT, USDT_CONTRACT_ADDRESS, method_named
+from devnet.faults import ArmedFault, Fault
 from devnet.genesis import CUSTOMERS, GENESIS_BLOCK_ID
 from devnet.keys import Key
 from devnet.settings import Settings as DevnetSettings
@@ -71,7 +72,9 @@ class World:
         return self.devnet.teller.send_usdt(self.payer, self.payee.address, amount_micro)
 
     def call(self, name: str, *words: bytes | int, fee_limit_sun: int = 10**8) -> str:
-        return self.devnet.node.broadcast(self._called(name, *words, fee_limit_sun=fee_limit_sun)).txid.hex()
+        return self.devnet.node.broadcast(
+            self.called(name, *words, fee_limit_sun=fee_limit_sun)
+        ).txid.hex()
 
     def transfer(self, amount_sun: int) -> Transaction:
         message = TransferContract(
@@ -81,7 +84,7 @@ class World:
         )
         return self._signed(unsigned(self.devnet.node, message))
 
-    def _called(self, name: str, *words: bytes | int, fee_limit_sun: int) -> Transaction:
+    def called(self, name: str, *words: bytes | int, fee_limit_sun: int = 10**8) -> Transaction:
         arguments = [integer_word(w) if isinstance(w, int) else address_word(w) for w in words]
         message = TriggerSmartContract(
             owner_address=self.payer.address,
@@ -90,11 +93,14 @@ class World:
         )
         return self._signed(unsigned(self.devnet.node, message, fee_limit_sun=fee_limit_sun))
 
+    def drop(self, times: int = 1_000) -> None:
+        """Have the node forget what waits when the next block is made."""
+        faults = self.devnet.node_app._faults
+        faults.arm(ArmedFault(fault=Fault.DROP_TRANSACTION, left=times))
+
     def failing_call(self) -> Transaction:
         """A transfer of more than there is: it reverts in its block."""
-        return self._called(
-            "transfer", self.payee.address, 10**15, fee_limit_sun=10**8
-        )
+        return self.called("transfer", self.payee.address, 10**15, fee_limit_sun=10**8)
 
     def _signed(self, transaction: Transaction) -> Transaction:
         del transaction.signature[:]

@@ -1,0 +1,192 @@
+"""The whole application in process, in front of a devnet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from devnet.genesis import GENESIS_BLOCK_ID
+from services.tron_client.app import create
+from services.tron_client.settings import Settings
+from shared.access import Scope
+from shared.models.tron_client import SubmitRequest
+from shared.web.runtime import Runtime
+from tests.services.tron_client.bench import (
+    BLOCKS_TO_SOLID,
+    TOKEN,
+    Wire,
+    World,
+    request_for,
+)
+from tests.support import Keys, serving, settings_in
+
+
+@dataclass
+class Caller:
+    """A sibling that calls tron-client."""
+
+    http: httpx.AsyncClient
+    keys: Keys
+    world: World
+
+    async def ask(self, method: str, path: str, scope: Scope, **options: Any) -> httpx.Response:
+        headers = self.keys.service("wallet-manager", audience="tron-client", scope=scope)
+        return await self.http.request(method, f"/api/v1{path}", headers=headers, **options)
+
+    async def read(self, path: str, **options: Any) -> Any:
+        response = await self.ask("GET", path, Scope.CHAIN_READ, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def until_ready(self) -> None:
+        head = self.world.devnet.node.chain.head.number
+        for _ in range(200):
+            response = await self.ask("GET", "/chain/signing-context", Scope.CHAIN_READ)
+            if response.status_code == 200 and response.json()["head"]["height"] == head:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("never ready")
+
+
+@asynccontextmanager
+async def called(world: World, path: Path) -> AsyncIterator[Caller]:
+    settings = settings_in(path, Settings, scan_interval_ms=20)
+    runtime = Runtime(service="tron-client", settings=settings, clock=world.devnet.node.clock)
+    keys = Keys(path, runtime.clock)
+    app = create(settings, runtime, node_transport=Wire(world.devnet))
+    async with serving(app) as http:
+        caller = Caller(http=http, keys=keys, world=world)
+        await caller.until_ready()
+        yield caller
+
+
+@pytest.fixture
+async def caller(world: World, tmp_path: Path) -> AsyncIterator[Caller]:
+    async with called(world, tmp_path) as caller:
+        yield caller
+
+
+async def test_the_network_is_described(caller: Caller) -> None:
+    status = await caller.read("/tron/network/status")
+    assert status["network_status"] == "synced"
+    assert status["block_height"] == caller.world.devnet.node.chain.head.number
+    info = await caller.read("/tron/network/info")
+    assert info["genesis_block_id"] == GENESIS_BLOCK_ID
+    assert info["usdt_contract_address"] == TOKEN
+    fees = await caller.read("/tron/network/fees")
+    assert (fees["energy_cost"], fees["bandwidth_cost"]) == ("100", "1000")
+    context = await caller.read("/chain/signing-context")
+    assert context["reference"]["height"] == caller.world.devnet.node.chain.solid_number
+    assert context["parameters"]["free_bandwidth"] == 600
+    assert (await caller.http.get("/ready")).status_code == 200
+
+
+async def test_an_account_and_a_call_are_read_at_the_head(caller: Caller) -> None:
+    account = await caller.read(f"/accounts/{caller.world.to}")
+    assert account["activated"]
+    assert account["balance_sun"] == "10000000000"
+    body = {
+        "calls": [
+            {"owner_address": caller.world.to, "contract_address": TOKEN, "data": "313ce567"},
+            {"owner_address": caller.world.to, "contract_address": TOKEN, "data": "00000000"},
+        ]
+    }
+    answer = await caller.ask("POST", "/contracts/calls", Scope.CHAIN_READ, json=body)
+    decimals, nothing = answer.json()["calls"]
+    assert int(decimals["result"], 16) == 6
+    assert nothing["reverted"]
+
+
+async def test_a_contract_is_read_by_its_own_abi(caller: Caller) -> None:
+    async def read(address: str, function: str, *arguments: Any) -> httpx.Response:
+        body = {"function": function, "arguments": list(arguments)}
+        return await caller.ask("POST", f"/contracts/{address}/read", Scope.CHAIN_READ, json=body)
+
+    assert (await read(TOKEN, "balanceOf", caller.world.to)).json() == {"result": "10000000000"}
+    assert (await read(TOKEN, "transfer", caller.world.to, 1)).status_code == 400
+    assert (await read(TOKEN, "balanceOf", "nobody")).status_code == 400
+    assert (await read(caller.world.to, "balanceOf", TOKEN)).status_code == 404
+
+
+async def test_a_watched_transfer_comes_over_the_feed(caller: Caller) -> None:
+    body = {"addresses": [caller.world.to]}
+    watched = await caller.ask("PUT", "/watches", Scope.CHAIN_WATCH, json=body)
+    assert watched.json()["watched"] == 1
+    listed = await caller.ask("GET", "/watches", Scope.CHAIN_WATCH, params={"limit": 5})
+    assert listed.json() == {"addresses": [caller.world.to], "count": 1, "next": None}
+
+    caller.world.pay_usdt(5)
+    caller.world.mine()
+    page = await caller.read("/transfers/feed", params={"wait_s": 5, "limit": 500})
+    assert [item["type"] for item in page["items"]] == ["transfer.seen"]
+    noted = await caller.ask(
+        "PUT",
+        "/transfers/feed/consumers/books",
+        Scope.CHAIN_READ,
+        json={"cursor": page["next"]},
+    )
+    assert noted.status_code == 200
+    other = await caller.ask("GET", "/transfers/feed?after=other.1", Scope.CHAIN_READ)
+    assert other.status_code == 409
+
+
+async def test_a_submitted_transaction_gets_its_verdict(caller: Caller) -> None:
+    transaction = caller.world.transfer(5)
+    body = SubmitRequest(transactions=[request_for(transaction)]).model_dump()
+    answer = await caller.ask("POST", "/transactions", Scope.CHAIN_SUBMIT, json=body)
+    (taken,) = answer.json()["transactions"]
+    assert taken["outcome"] == "accepted"
+
+    caller.world.mine(BLOCKS_TO_SOLID + 1)
+    found = await caller.read(f"/transactions/{taken['txid']}", params={"wait_s": 10})
+    assert found["state"] == "confirmed"
+    page = await caller.read("/transactions/feed")
+    assert [item["type"] for item in page["items"]][-1] == "transaction.confirmed"
+    looked_up = await caller.ask(
+        "POST", "/transactions/lookup", Scope.CHAIN_READ, json={"txids": [taken["txid"]]}
+    )
+    assert [each["txid"] for each in looked_up.json()["transactions"]] == [taken["txid"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope", "status"),
+    [
+        ("GET", "/transactions/" + "ab" * 32, Scope.CHAIN_READ, 404),
+        ("GET", "/transactions/short", Scope.CHAIN_READ, 400),
+        ("GET", "/accounts/nobody", Scope.CHAIN_READ, 400),
+        ("GET", "/transfers/feed?limit=501", Scope.CHAIN_READ, 400),
+        ("GET", "/transfers/feed?wait_s=31", Scope.CHAIN_READ, 400),
+        ("POST", "/transactions", Scope.CHAIN_READ, 403),
+        ("PUT", "/watches", Scope.CHAIN_READ, 403),
+    ],
+)
+async def test_what_is_refused(
+    caller: Caller, method: str, path: str, scope: Scope, status: int
+) -> None:
+    response = await caller.ask(method, path, scope, json={})
+    assert response.status_code == status
+
+
+async def test_without_a_node_it_is_alive_and_says_what_is_missing(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, Settings)
+    runtime = Runtime(service="tron-client", settings=settings)
+    keys = Keys(tmp_path, runtime.clock)
+    app = create(settings, runtime, node_transport=httpx.MockTransport(_nobody))
+    async with serving(app) as http:
+        assert (await http.get("/health")).status_code == 200
+        ready = await http.get("/ready")
+        assert ready.status_code == 503
+        headers = keys.service("wallet-manager", audience="tron-client", scope=Scope.CHAIN_READ)
+        context = await http.get("/api/v1/chain/signing-context", headers=headers)
+        assert context.status_code == 503
+
+
+def _nobody(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody there", request=request)

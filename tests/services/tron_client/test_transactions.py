@@ -1,0 +1,314 @@
+"""Submitted transactions: brought to the chain whatever gets lost, and judged by the chain alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from devnet.chain_pb2 import Transaction
+from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.progress import NothingScanned
+from services.tron_client.domain.transactions import (
+    NotATransaction,
+    Outcome,
+    TransactionOfAnother,
+    UnknownTransaction,
+)
+from services.tron_client.store import TRANSACTION_FEED, TRANSACTIONS
+from shared.models.tron_client import BroadcastOutcome
+from shared.storage import Unit
+from tests.services.tron_client.bench import (
+    BLOCKS_TO_SOLID,
+    Bench,
+    SpoiledWire,
+    Wire,
+    World,
+    benched,
+    request_for,
+)
+
+EXPIRY_BLOCKS = 22
+"""A minute of blocks and some."""
+
+
+async def test_a_transaction_is_accepted_included_and_confirmed(bench: Bench) -> None:
+    taken = await bench.submit(bench.world.transfer(5))
+    assert taken.outcome is BroadcastOutcome.ACCEPTED
+    await bench.mine()
+    assert await bench.fate(taken.id) == "included"
+    await bench.mine(BLOCKS_TO_SOLID)
+    assert await bench.verdict_events() == ["transaction.included", "transaction.confirmed"]
+    (_, confirmed) = await bench.told(TRANSACTION_FEED)
+    assert confirmed.object["receipt"]["result"] == "SUCCESS"
+    assert confirmed.object["send_key"] == "test:one:0"
+    assert bytes.fromhex(taken.id) not in bench.sight.txids
+
+
+async def test_a_reverted_call_is_failed_with_its_reason_and_cost(bench: Bench) -> None:
+    taken = await bench.submit(bench.world.failing_call())
+    await bench.mine(BLOCKS_TO_SOLID + 1)
+    assert await bench.fate(taken.id) == "failed"
+    receipt = (await bench.told(TRANSACTION_FEED))[-1].object["receipt"]
+    assert receipt["result"] == "REVERT"
+    assert int(receipt["fee_sun"]) > 0
+    assert receipt["transfers"] == []
+
+
+async def test_the_receipt_of_a_token_transfer_holds_its_log(bench: Bench) -> None:
+    transaction = bench.world.called("transfer", bench.world.payee.address, 77)
+    await bench.submit(transaction)
+    await bench.mine(BLOCKS_TO_SOLID + 1)
+    (log,) = (await bench.told(TRANSACTION_FEED))[-1].object["receipt"]["transfers"]
+    assert (log["recipient"], log["amount_base_units"]) == (bench.world.to, "77")
+
+
+async def test_a_lost_broadcast_reply_never_pays_twice(world: World, tmp_path: Path) -> None:
+    async with benched(world, tmp_path, transport=WireThatLosesBroadcastReplies(world)) as bench:
+        await bench.scan()
+        taken = await bench.submit(world.transfer(5))
+        assert taken.outcome is BroadcastOutcome.UNKNOWN
+        await bench.mine(2)
+        await bench.tracker.rebroadcast()
+        await bench.mine(BLOCKS_TO_SOLID)
+        assert await bench.fate(taken.id) == "confirmed"
+        assert (await bench.verdict_events()).count("transaction.confirmed") == 1
+
+
+class WireThatLosesBroadcastReplies(Wire):
+    """Carries broadcasts out and loses what the node says."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.devnet)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if request.url.path == "/wallet/broadcasthex":
+            raise httpx.ReadError("lost", request=request)
+        return response
+
+
+async def test_a_dropped_transaction_is_sent_again_and_lands(bench: Bench) -> None:
+    bench.world.drop(1)
+    taken = await bench.submit(bench.world.transfer(5))
+    await bench.mine()
+    assert await bench.fate(taken.id) == "pending"
+    await bench.mine()
+    assert not await bench.tracker.rebroadcast()
+    await bench.mine(BLOCKS_TO_SOLID + 1)
+    assert await bench.fate(taken.id) == "confirmed"
+    found = await bench.store.transaction(taken.id)
+    assert found is not None
+    assert found.broadcasts == 2
+
+
+async def test_a_fork_takes_an_inclusion_back(bench: Bench) -> None:
+    taken = await bench.submit(bench.world.transfer(5))
+    await bench.mine(2)
+    bench.world.devnet.node.reorganise(2, drop=True)
+    await bench.mine()
+    assert await bench.fate(taken.id) == "pending"
+    await bench.tracker.rebroadcast()
+    await bench.mine(BLOCKS_TO_SOLID + 1)
+    assert await bench.verdict_events() == [
+        "transaction.included",
+        "transaction.retracted",
+        "transaction.included",
+        "transaction.confirmed",
+    ]
+
+
+async def test_a_repeated_submission_is_the_same_one(bench: Bench) -> None:
+    transaction = bench.world.transfer(5)
+    first = await bench.submit(transaction)
+    again = await bench.submit(transaction)
+    assert again.id == first.id
+    assert again.outcome is BroadcastOutcome.ACCEPTED
+    assert await bench.store.transaction_count() == 1
+    with pytest.raises(TransactionOfAnother):
+        await bench.submit(transaction, send_key="test:two:0")
+
+
+async def test_what_is_stored_comes_back_after_a_restart(world: World, tmp_path: Path) -> None:
+    async with benched(world, tmp_path) as bench:
+        await bench.scan()
+        taken = await bench.submit(world.transfer(5))
+    async with benched(world, tmp_path) as bench:
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        assert await bench.fate(taken.id) == "confirmed"
+
+
+def other_expiry(transaction: Transaction) -> dict[str, Any]:
+    return {"expires_at_ms": transaction.raw_data.expiration + 1}
+
+
+def foreign_signature(transaction: Transaction) -> dict[str, Any]:
+    signature = bytearray(transaction.signature[0])
+    signature[10] ^= 1
+    return {"signatures": [signature.hex()]}
+
+
+def short_signature(_: Transaction) -> dict[str, Any]:
+    return {"signatures": ["ab" * 64]}
+
+
+def other_bytes(transaction: Transaction) -> dict[str, Any]:
+    return {"raw_data": transaction.raw_data.SerializeToString().hex() + "00"}
+
+
+@pytest.mark.parametrize("spoil", [other_expiry, foreign_signature, short_signature, other_bytes])
+async def test_malformed_submissions_are_refused_and_not_stored(
+    bench: Bench, spoil: Callable[[Transaction], dict[str, Any]]
+) -> None:
+    good, bad = bench.world.transfer(1), bench.world.transfer(2)
+    requests = [request_for(good), request_for(bad).model_copy(update=spoil(bad))]
+    with pytest.raises(NotATransaction):
+        await bench.tracker.submit(requests)
+    assert await bench.store.transaction_count() == 0
+
+
+async def test_nothing_is_taken_before_the_chain_is_in_sight(world: World, tmp_path: Path) -> None:
+    async with benched(world, tmp_path) as bench:
+        with pytest.raises(NothingScanned):
+            await bench.submit(world.transfer(1))
+
+
+async def test_h1_a_transaction_that_never_came_is_expired(bench: Bench) -> None:
+    taken = await _lost(bench)
+    await bench.mine(EXPIRY_BLOCKS)
+    await bench.tracker.expire()
+    assert await bench.fate(taken) == "pending"  # its time is over, but not yet in a solid block
+
+    await bench.mine(BLOCKS_TO_SOLID)
+    await bench.tracker.expire()
+    assert await bench.fate(taken) == "expired"
+    assert await bench.verdict_events() == ["transaction.expired"]
+    assert bytes.fromhex(taken) in bench.sight.txids
+
+
+async def test_h1_an_own_scan_that_began_too_late_proves_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    transaction = world.transfer(5)
+    world.mine(BLOCKS_TO_SOLID + 2)
+    async with benched(world, tmp_path) as bench:
+        await bench.scan()
+        world.drop()
+        taken = await bench.submit(transaction)
+        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+        await bench.tracker.expire()
+        assert await bench.fate(taken.id) == "pending"
+
+
+async def test_h1_a_lagging_solid_tree_proves_nothing(world: World, tmp_path: Path) -> None:
+    def lagging(path: str, _asked: Any, answer: Any) -> Any:
+        return earlier if path == "/walletsolidity/getnowblock" else answer
+
+    wire = SpoiledWire(world.devnet, lagging)
+    wire.is_spoiled = False
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        taken = await _lost(bench)
+        earlier = await bench.node.read_raw("/walletsolidity/getnowblock", {})
+        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+        wire.is_spoiled = True
+        await bench.tracker.expire()
+        assert await bench.fate(taken) == "pending"
+
+
+@pytest.mark.parametrize("receipt_is_denied", [False, True])
+async def test_h1_blocks_before_the_submission_are_searched(
+    world: World, tmp_path: Path, *, receipt_is_denied: bool
+) -> None:
+    """It was in a block before it came here, as after a restore."""
+
+    def deny(path: str, _asked: Any, answer: Any) -> Any:
+        return {} if path == "/walletsolidity/gettransactioninfobyid" else answer
+
+    wire = SpoiledWire(world.devnet, deny)
+    wire.is_spoiled = receipt_is_denied
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        transaction = world.transfer(5)
+        world.devnet.node.broadcast(transaction)
+        await bench.mine(2)
+        taken = await bench.submit(transaction)
+        assert taken.outcome is BroadcastOutcome.UNKNOWN
+        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+        assert await bench.fate(taken.id) == "pending"
+        await bench.tracker.expire()
+        assert await bench.fate(taken.id) == "confirmed"
+
+
+async def test_h1_a_search_with_holes_proves_nothing(world: World, tmp_path: Path) -> None:
+    def holed(path: str, _asked: Any, answer: Any) -> Any:
+        return {} if path == "/walletsolidity/getblockbylimitnext" else answer
+
+    async with benched(world, tmp_path, transport=SpoiledWire(world.devnet, holed)) as bench:
+        await bench.scan()
+        taken = await _lost(bench)
+        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+        with pytest.raises(InconsistentBlock):
+            await bench.tracker.expire()
+        assert await bench.fate(taken) == "pending"
+
+
+async def test_h1_an_expired_transaction_that_comes_after_all_raises_an_alarm(
+    bench: Bench,
+) -> None:
+    """No honest chain does this; a verdict given too early would look like it."""
+    transaction = bench.world.transfer(5)
+    taken = await bench.submit(transaction)
+    known = await bench.store.transaction(taken.id)
+    assert known is not None
+    await bench.store.storage.commit(Unit().update(TRANSACTIONS, known.expired()))
+    await bench.mine(BLOCKS_TO_SOLID + 1)
+    assert await bench.verdict_events() == ["alarm.expired_transaction_on_chain"]
+    assert await bench.fate(taken.id) == "expired"
+    await bench.service.count_alarms()
+    assert "after they had expired" in (bench.service.reason() or "")
+
+
+async def test_what_no_repeat_can_help_is_not_repeated(world: World, tmp_path: Path) -> None:
+    def refuses(path: str, _asked: Any, answer: Any) -> Any:
+        if path == "/wallet/broadcasthex":
+            return {**answer, "result": False, "code": "SIGERROR", "message": "no"}
+        return answer
+
+    async with benched(world, tmp_path, transport=SpoiledWire(world.devnet, refuses)) as bench:
+        await bench.scan()
+        taken = await bench.submit(world.transfer(5))
+        assert taken.outcome is BroadcastOutcome.REJECTED
+        assert taken.next_broadcast_ms is None
+
+
+async def test_a_verdict_can_be_waited_for(bench: Bench) -> None:
+    taken = await bench.submit(bench.world.transfer(5))
+    await bench.mine()
+    waiting = asyncio.create_task(bench.service.transaction(taken.id, wait_s=5))
+    await bench.mine(BLOCKS_TO_SOLID)
+    assert (await waiting).state == "confirmed"
+    with pytest.raises(UnknownTransaction):
+        await bench.service.transaction("ab" * 32, wait_s=0)
+    assert [each.id for each in await bench.service.lookup(["ab" * 32, taken.id])] == [taken.id]
+
+
+async def test_a_rejection_after_an_unknown_stays_unknown(bench: Bench) -> None:
+    """The first try may have been taken, whatever the second one is told."""
+    taken = await bench.submit(bench.world.transfer(5))
+    unknown = replace(taken, outcome=BroadcastOutcome.UNKNOWN)
+    rejected = Outcome(outcome=BroadcastOutcome.REJECTED, code="TAPOS_ERROR")
+    assert unknown.broadcast(rejected, next_broadcast_ms=1).outcome is BroadcastOutcome.UNKNOWN
+    assert taken.broadcast(rejected, next_broadcast_ms=1).outcome is BroadcastOutcome.ACCEPTED
+
+
+async def _lost(bench: Bench) -> str:
+    """Submit a transaction that the node forgets each time it is sent."""
+    bench.world.drop()
+    taken = await bench.submit(bench.world.transfer(5))
+    return taken.id

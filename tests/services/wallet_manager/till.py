@@ -1,0 +1,433 @@
+"""wallet-manager's use cases with everything around them played."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from services.wallet_manager.domain.books import JournalEntryLine, Position
+from services.wallet_manager.domain.sends import Attempt, Send
+from services.wallet_manager.domain.wallets import Wallet
+from services.wallet_manager.service import Books, Sender, Wallets
+from services.wallet_manager.service.sender import SigningRules
+from services.wallet_manager.store import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED, WalletStore
+from services.wallet_manager.vault import Vault, new_seed
+from shared.clock import HeldClock, rfc3339
+from shared.ids import send_key
+from shared.models.tron_client import (
+    BroadcastOutcome,
+    CallRequest,
+    CallView,
+    ChainParametersView,
+    LogView,
+    ReceiptView,
+    SignedTransaction,
+    SigningContextView,
+    SubmittedView,
+    TransactionState,
+    TransactionView,
+    TransferSource,
+    TransferState,
+    TransferView,
+    WatchView,
+)
+from shared.models.wallet_manager import (
+    Intent,
+    Origin,
+    Purpose,
+    SendKind,
+    SendParams,
+    SendResult,
+    WalletRequest,
+    WalletRole,
+)
+from shared.models.wire import BlockRef, FeedItem, FeedView
+from shared.money import Currency, format_base_units
+from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.storage import SqliteStorage, Stamp, Storage
+from shared.tron.address import Address
+from shared.tron.networks import FACTS, Network
+from tests.support import START_MS, address
+
+FACTS_HERE = FACTS[Network.DEVNET]
+USDT = FACTS_HERE.usdt_contract
+MASTER_KEY = bytes(range(32))
+CUSTOMER = address(0xC0)
+STRANGER = address(0x57)
+
+TRX = 1_000_000
+ENERGY = 65_000
+ENERGY_SUN = 100
+BANDWIDTH_SUN = 1_000
+FEE_LIMIT_SUN = ENERGY * ENERGY_SUN * 120 // 100
+WORST_TOKEN_FEE_SUN = FEE_LIMIT_SUN + 400 * BANDWIDTH_SUN
+WORST_TRX_FEE_SUN = 400 * BANDWIDTH_SUN + 1_100_000
+LIFETIME_MS = 300_000
+RETRY_MS = 3_000
+MAX_ATTEMPTS = 3
+
+
+def block(height: int, at_ms: int = START_MS) -> BlockRef:
+    digest = sha256(str(height).encode()).hexdigest()[:48]
+    return BlockRef(height=height, block_id=f"{height:016x}{digest}", timestamp_ms=at_ms)
+
+
+class Chain:
+    """Plays tron-client.
+
+    Attributes:
+        away: True while no call gets through.
+        loses_replies: how many submissions are stored while their answer is lost.
+        refuses: send keys that it will not take.
+        outcome: what the node says to a broadcast.
+        head_lag_ms: how far the head's time is behind the clock.
+        reverts: True while the contract would revert.
+        received: everything that ever arrived, repeats included.
+        watched: what it has promised to watch.
+    """
+
+    def __init__(self, clock: HeldClock) -> None:
+        self.clock = clock
+        self.away = False
+        self.loses_replies = 0
+        self.refuses: set[str] = set()
+        self.outcome = BroadcastOutcome.ACCEPTED
+        self.head_lag_ms = 0
+        self.genesis = FACTS_HERE.genesis_block_id
+        self.reverts = False
+        self.energy = ENERGY
+        self.received: list[SignedTransaction] = []
+        self.submissions = 0
+        self.watched: set[Address] = set()
+
+    async def signing_context(self) -> SigningContextView:
+        self._reach()
+        head_ms = self.clock.now_ms() - self.head_lag_ms
+        return SigningContextView(
+            network="devnet",
+            genesis_block_id=self.genesis,
+            reference=block(80, head_ms - 60_000),
+            head=block(100, head_ms),
+            parameters=ChainParametersView(
+                energy_fee_sun=ENERGY_SUN,
+                bandwidth_fee_sun=BANDWIDTH_SUN,
+                activation_fee_sun=1_000_000,
+                activation_bandwidth_fee_sun=100_000,
+                memo_fee_sun=1_000_000,
+                max_fee_limit_sun=15_000_000_000,
+                free_bandwidth=600,
+            ),
+        )
+
+    async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
+        self._reach()
+        return [
+            CallView(
+                result="",
+                energy_used=self.energy,
+                energy_penalty=0,
+                reverted=self.reverts,
+                revert_reason="blacklisted" if self.reverts else None,
+            )
+            for _ in calls
+        ]
+
+    async def submit(self, transactions: Sequence[SignedTransaction]) -> list[SubmittedView]:
+        self._reach()
+        self.submissions += 1
+        if any(one.send_key in self.refuses for one in transactions):
+            raise PeerRefused(peer="tron-client", status=400, document={"detail": "no good"})
+        self.received += transactions
+        if self.loses_replies:
+            self.loses_replies -= 1
+            raise PeerUnavailable("the reply was lost")
+        return [
+            SubmittedView(txid=txid_of(one), outcome=self.outcome, message="said the node")
+            for one in transactions
+        ]
+
+    async def watch(self, addresses: Sequence[Address]) -> WatchView:
+        self._reach()
+        self.watched |= set(addresses)
+        return WatchView(watched=len(self.watched), birth_height=100)
+
+    def _reach(self) -> None:
+        if self.away:
+            raise PeerUnavailable("tron-client did not answer")
+
+
+def txid_of(transaction: SignedTransaction) -> str:
+    return sha256(bytes.fromhex(transaction.raw_data)).hexdigest()
+
+
+@dataclass(slots=True, kw_only=True)
+class Till:
+    """wallet-manager on one database."""
+
+    storage: Storage
+    clock: HeldClock
+    chain: Chain
+    vault: Vault
+    store: WalletStore
+    wallets: Wallets
+    sender: Sender
+    books: Books
+    pages: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def treasury(self, *, trx: int = 1_000 * TRX, usdt: int = 1_000 * TRX) -> Wallet:
+        """Make the treasury and book what it holds."""
+        request = WalletRequest(user_id="operator", role=WalletRole.TREASURY)
+        wallet, _ = await self.wallets.create(request, principal="op", key="treasury")
+        await self.deposit(wallet.address, trx, Currency.TRX)
+        await self.deposit(wallet.address, usdt, Currency.USDT)
+        return wallet
+
+    async def deposit(self, to: Address, amount: int, currency: Currency) -> None:
+        if amount:
+            await self.transfers(transfer(amount, currency, recipient=to))
+
+    async def transfers(self, *transfers: TransferView) -> None:
+        await self.books.apply_transfers(page(transfers, next_=f"a.{next(self.pages)}"))
+
+    async def verdicts(self, *fates: TransactionView) -> None:
+        await self.books.apply_verdicts(page(fates, next_=f"a.{next(self.pages)}"))
+
+    async def accept(self, *intents: Intent, caller: str = "payout-router") -> list[SendResult]:
+        return await self.sender.accept(intents, caller=caller)
+
+    async def taken(self, wanted: Intent) -> Send:
+        (result,) = await self.accept(wanted, caller=wanted.origin.service)
+        assert result.problem is None, result.problem
+        return await self.read(wanted.send_key)
+
+    async def signed(self, wanted: Intent) -> Send:
+        await self.taken(wanted)
+        await self.sender.sign_due()
+        return await self.read(wanted.send_key)
+
+    async def submitted(self, wanted: Intent) -> Send:
+        await self.signed(wanted)
+        await self.sender.submit_signed()
+        return await self.read(wanted.send_key)
+
+    async def read(self, key: str) -> Send:
+        return (await self.store.sends_by_key([key]))[key]
+
+    async def attempts(self, send: Send) -> list[Attempt]:
+        page_ = await self.storage.list(ATTEMPTS, "send", send.id, limit=100)
+        return page_.items
+
+    async def position(self, owner: Address, currency: Currency) -> Position:
+        (found,) = (await self.store.positions([(owner, currency)])).values()
+        return found
+
+    async def journal(self) -> list[JournalEntryLine]:
+        lines: list[JournalEntryLine] = []
+        cursor = None
+        while True:
+            page_ = await self.storage.list(JOURNAL, "id", limit=1_000, cursor=cursor)
+            lines += page_.items
+            cursor = page_.next
+            if cursor is None:
+                return lines
+
+    async def events(self) -> list[str]:
+        feed = await self.storage.read_feed(SEND_FEED, after=0, limit=1_000)
+        return [event.type for event in feed.events]
+
+
+def intent(
+    name: str = "one",
+    *,
+    ordinal: int = 0,
+    amount: int = 25 * TRX,
+    wallet_id: str = "wal_000001",
+    kind: SendKind = SendKind.TRC20_TRANSFER,
+    origin: str = "payout-router",
+    purpose: Purpose = Purpose.PAYOUT,
+    recipient: Address | None = CUSTOMER,
+    contract: Address | None = USDT,
+    resource: str | None = None,
+    max_fee_sun: int = 100 * TRX,
+    not_after: int = START_MS + 86_400_000,
+) -> Intent:
+    """Make an intent; what does not belong to its kind is left out."""
+    stakes = kind in {SendKind.FREEZE_BALANCE, SendKind.UNFREEZE_BALANCE}
+    return Intent(
+        send_key=send_key(origin, name, ordinal),
+        origin=Origin(service=origin, principal="ada"),
+        purpose=purpose,
+        wallet_id=wallet_id,
+        kind=kind,
+        params=SendParams(
+            amount_base_units=str(amount),
+            recipient=None if stakes else recipient,
+            contract_address=contract if kind is SendKind.TRC20_TRANSFER else None,
+            resource=resource or ("energy" if stakes else None),
+        ),
+        max_fee_sun=str(max_fee_sun),
+        not_after=not_after,
+    )
+
+
+def log_of(send: Send, **changes: object) -> LogView:
+    fields: dict[str, object] = {
+        "position": 0,
+        "contract_address": send.contract,
+        "sender": send.owner,
+        "recipient": send.recipient,
+        "amount_base_units": str(send.amount),
+    }
+    return LogView.model_validate(fields | changes)
+
+
+def fate(
+    send: Send,
+    state: TransactionState,
+    *,
+    txid: str | None = None,
+    fee_sun: int = 345_000,
+    logs: Sequence[LogView] | None = None,
+    height: int = 120,
+    in_block: bool | None = None,
+) -> TransactionView:
+    """Say what became of a send's transaction; as meant unless other logs are given."""
+    settled = state in {TransactionState.CONFIRMED, TransactionState.FAILED}
+    if in_block is None:
+        in_block = settled or state is TransactionState.INCLUDED
+    if logs is None:
+        token = send.kind is SendKind.TRC20_TRANSFER and state is TransactionState.CONFIRMED
+        logs = [log_of(send)] if token else []
+    receipt = ReceiptView(
+        result="SUCCESS" if state is TransactionState.CONFIRMED else "REVERT",
+        fee_sun=str(fee_sun),
+        energy_used=0,
+        energy_fee_sun="0",
+        bandwidth_used=345,
+        bandwidth_fee_sun=str(fee_sun),
+        transfers=list(logs),
+    )
+    return TransactionView(
+        txid=txid or send.txid or "",
+        send_key=send.send_key,
+        state=state,
+        outcome=BroadcastOutcome.ACCEPTED,
+        outcome_message=None,
+        broadcasts=1,
+        expires_at_ms=send.expires_at_ms or 1,
+        block=block(height) if in_block else None,
+        receipt=receipt if settled else None,
+    )
+
+
+_transfer_numbers = itertools.count(1)
+
+
+def transfer(
+    amount: int,
+    currency: Currency,
+    *,
+    sender: Address = STRANGER,
+    recipient: Address,
+    txid: str | None = None,
+    state: TransferState = TransferState.CONFIRMED,
+) -> TransferView:
+    txid = txid or f"{next(_transfer_numbers):064x}"
+    return TransferView(
+        transfer_id=f"genesis:{txid}:log:0",
+        state=state,
+        txid=txid,
+        source=TransferSource.LOG if currency is Currency.USDT else TransferSource.NATIVE,
+        position=0,
+        block=block(110),
+        currency=currency,
+        contract_address=USDT if currency is Currency.USDT else None,
+        sender=sender,
+        recipient=recipient,
+        amount=format_base_units(amount),
+        amount_base_units=str(amount),
+    )
+
+
+V = TypeVar("V", bound=BaseModel)
+
+
+def page(objects: Sequence[V], *, next_: str) -> FeedView[V]:
+    """Make a page of a feed."""
+    items = [
+        FeedItem[Any](seq=number, id=f"evt_{number}", type="x", at=rfc3339(START_MS), object=one)
+        for number, one in enumerate(objects, start=1)
+    ]
+    return FeedView[Any](items=items, next=next_, incarnation="a")
+
+
+def rules(**changes: object) -> SigningRules:
+    fields: dict[str, object] = {
+        "genesis_block_id": FACTS_HERE.genesis_block_id,
+        "usdt_contract": USDT,
+        "enabled": True,
+        "lifetime_ms": LIFETIME_MS,
+        "max_skew_ms": 60_000,
+        "max_attempts": MAX_ATTEMPTS,
+        "batch": 100,
+        "retry_ms": RETRY_MS,
+        "margin_percent": 20,
+    }
+    return SigningRules(**(fields | changes))  # type: ignore[arg-type]
+
+
+def vault() -> Vault:
+    """Open a fresh vault."""
+    sealed, _ = new_seed(MASTER_KEY, network="devnet", at_ms=START_MS)
+    return Vault(MASTER_KEY, sealed, network="devnet", coin_type=FACTS_HERE.coin_type)
+
+
+def till_on(
+    storage: Storage,
+    *,
+    clock: HeldClock,
+    chain: Chain,
+    vault: Vault,
+    ids: "itertools.count[int]",
+    rules: SigningRules,
+) -> Till:
+    def new_id(prefix: str) -> str:
+        return f"{prefix}_{next(ids):06d}"
+
+    store, lock = WalletStore(storage), asyncio.Lock()
+    return Till(
+        storage=storage,
+        clock=clock,
+        chain=chain,
+        vault=vault,
+        store=store,
+        wallets=Wallets(
+            store=store,
+            vault=vault,
+            watcher=chain,
+            clock=clock,
+            new_id=new_id,
+            network="devnet",
+            coin_type=FACTS_HERE.coin_type,
+        ),
+        sender=Sender(
+            store=store,
+            vault=vault,
+            chain=chain,
+            clock=clock,
+            new_id=new_id,
+            rules=rules,
+            books_lock=lock,
+        ),
+        books=Books(store=store, clock=clock, max_attempts=rules.max_attempts, books_lock=lock),
+    )
+
+
+async def open_storage(root: Path) -> SqliteStorage:
+    stamp = Stamp(network="devnet", contract=USDT)
+    return await SqliteStorage.open(root / "wallets.sqlite3", SCHEMA, stamp)
