@@ -31,29 +31,20 @@ def create(
     runtime = runtime or Runtime(service="tron-client", settings=settings)
 
     async def build(runtime: Runtime) -> TronClient:
-        http = NodeHttp(_endpoint(settings), metrics=runtime.metrics, transport=node_transport)
-        runtime.stack.push_async_callback(http.close)
-        node = Node(http, checks_root=settings.node_check_root)
-        storage = await runtime.storage(SCHEMA)
-        store = ChainStore(storage, clock=runtime.clock, new_id=new_id)
+        endpoint, facts = _endpoint(settings), _facts(settings, runtime)
+        store = ChainStore(await runtime.storage(SCHEMA), clock=runtime.clock, new_id=new_id)
         sight = await load(store)
+        node = _node(endpoint, settings, runtime, node_transport)
         scanner = Scanner(
             chain=node,
             store=store,
             sight=sight,
             clock=runtime.clock,
-            policy=_scan_policy(settings, runtime),
+            policy=_scan_policy(settings, facts),
             metrics=runtime.metrics,
         )
         tracker = Tracker(
-            node=node,
-            store=store,
-            sight=sight,
-            clock=runtime.clock,
-            policy=TrackPolicy(
-                rebroadcast_interval_s=settings.rebroadcast_interval_s,
-                submit_timeout_s=settings.submit_timeout_s,
-            ),
+            node=node, store=store, sight=sight, clock=runtime.clock, policy=_track_policy(settings)
         )
         service = TronClient(
             store=store,
@@ -62,15 +53,35 @@ def create(
             tracker=tracker,
             abi_reader=AbiReader(node),
             clock=runtime.clock,
-            facts=_facts(settings, runtime),
+            facts=facts,
             max_head_age_s=settings.max_head_age_s,
         )
-        runtime.readiness.add("chain", service.reason)
-        runtime.probes.details, runtime.probes.stats = service.details, service.counts
+        _show(service, runtime)
         await runtime.run(*loops(service, scanner, tracker, settings))
         return service
 
     return application(runtime, build=build, routers=(router,), description=str(__doc__))
+
+
+def _node(
+    endpoint: Endpoint, settings: Settings, runtime: Runtime, transport: Transport | None
+) -> Node:
+    """Make the node; nothing after it may fail, for its metrics can be registered only once."""
+    http = NodeHttp(endpoint, metrics=runtime.metrics, transport=transport)
+    runtime.stack.push_async_callback(http.close)
+    return Node(http, checks_root=settings.node_check_root)
+
+
+def _show(service: TronClient, runtime: Runtime) -> None:
+    runtime.readiness.add("chain", service.reason)
+    runtime.probes.details, runtime.probes.stats = service.details, service.counts
+
+
+def _track_policy(settings: Settings) -> TrackPolicy:
+    return TrackPolicy(
+        rebroadcast_interval_s=settings.rebroadcast_interval_s,
+        submit_timeout_s=settings.submit_timeout_s,
+    )
 
 
 def _endpoint(settings: Settings) -> Endpoint:
@@ -82,13 +93,14 @@ def _endpoint(settings: Settings) -> Endpoint:
         connect_timeout_s=settings.node_connect_timeout_s,
         attempts=settings.node_attempts,
         concurrency=settings.node_concurrency,
+        calls_per_s=settings.calls_per_s(),
     )
 
 
-def _scan_policy(settings: Settings, runtime: Runtime) -> ScanPolicy:
+def _scan_policy(settings: Settings, facts: ChainFacts) -> ScanPolicy:
     return ScanPolicy(
-        token=parse_address(runtime.usdt_contract()),
-        genesis=FACTS[settings.tron_network].genesis_block_id,
+        token=facts.token,
+        genesis=facts.genesis_block_id,
         start_height=settings.start_height(),
         batch_blocks=settings.scan_batch_blocks,
         solid_poll_blocks=settings.poll_blocks(),

@@ -19,6 +19,9 @@ NODES: Final = {
 SLOT_MS: Final = 3_000
 NOW: Final = "now"
 
+_CALLS_PER_S: Final = 12
+"""Below what TronGrid grants a key."""
+
 _DEVNET_POLL_BLOCKS: Final = 1
 _POLL_BLOCKS: Final = 10
 
@@ -70,6 +73,13 @@ class Settings(ServiceSettings):
         le=256,
         validation_alias="NODE_CONCURRENCY",
         description="Calls under way at once for each of broadcasts, following the chain, and reads.",
+    )
+    node_calls_per_s: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        validation_alias="NODE_CALLS_PER_S",
+        description="Reads started per second; broadcasts do not wait. Default: 12, on the devnet 0, no limit.",
     )
     node_check_root: bool = Field(
         default=True,
@@ -170,6 +180,12 @@ class Settings(ServiceSettings):
     def slot_ms(self) -> int:
         """Return how long no next block is asked for; the devnet may run faster than its clock is read."""
         return 0 if self.tron_network is Network.DEVNET else SLOT_MS
+
+    def calls_per_s(self) -> int:
+        """Return how many reads may start in a second, 0 for any number."""
+        if self.node_calls_per_s is not None:
+            return self.node_calls_per_s
+        return 0 if self.tron_network is Network.DEVNET else _CALLS_PER_S
 
     def api_key(self) -> str | None:
         """Return the key of the node, from its file or the environment; raises ConfigurationMissing."""

@@ -5,12 +5,12 @@ is said only of what every block that could hold it was searched for (H1).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, assert_never
 
 from services.tron_client.domain.blocks import Anchor, Body, InconsistentBlock, Receipt
-from services.tron_client.domain.progress import Progress
+from services.tron_client.domain.progress import HeldBlock, Progress
 from services.tron_client.domain.transactions import (
     Outcome,
     Tracked,
@@ -32,7 +32,7 @@ log = get_logger(__name__)
 
 _AT_ONCE: Final = 100
 _BLOCKS_AT_ONCE: Final = 20
-_LONGEST_SEARCH_BLOCKS: Final = 3_000
+_LONGEST_SEARCH_BLOCKS: Final = 30_000
 _HASH_IN_ID: Final = slice(16, 32)
 """Where a block id holds what a transaction refers to (java-tron TransactionCapsule.setReference)."""
 
@@ -86,8 +86,7 @@ class Tracker:
             NothingScanned: nothing could be followed yet.
         """
         async with self._sight.lock:
-            progress = self._sight.current()
-            given = [await self._received(request, progress) for request in requests]
+            given = await self._received(requests, self._sight.current())
             stored = await self._kept(given)
         pending = [each for each in stored.values() if each.state is TransactionState.PENDING]
         stored |= {each.id: each for each in await self._broadcast(pending)}
@@ -121,24 +120,27 @@ class Tracker:
             if cursor is None:
                 return False
 
-    async def _received(self, request: SignedTransaction, progress: Progress) -> Tracked:
+    async def _received(
+        self, requests: Sequence[SignedTransaction], progress: Progress
+    ) -> list[Tracked]:
         now_ms = self._clock.now_ms()
-        return received(
-            request,
-            head=progress.head,
-            reference_height=await self._reference_height(request.raw_data, progress),
-            now_ms=now_ms,
-            next_broadcast_ms=self._next_ms(now_ms),
-        )
-
-    async def _reference_height(self, raw_data: str, progress: Progress) -> int | None:
-        """Return where the reference block is, if it is one that is held."""
-        reference = reference_of(raw_data, head_height=progress.head.height)
-        if reference is None:
-            return None
-        height, block_hash = reference
-        known = await self._store.block_at(height)
-        return height if known is not None and known.id[_HASH_IN_ID] == block_hash else None
+        references = [
+            reference_of(request.raw_data, head_height=progress.head.height) for request in requests
+        ]
+        held = {
+            height: await self._store.block_at(height)
+            for height in {each[0] for each in references if each is not None}
+        }
+        return [
+            received(
+                request,
+                head=progress.head,
+                reference_height=_height_on(held, reference),
+                now_ms=now_ms,
+                next_broadcast_ms=self._next_ms(now_ms),
+            )
+            for request, reference in zip(requests, references, strict=True)
+        ]
 
     async def _kept(self, given: Sequence[Tracked]) -> dict[str, Tracked]:
         """Store those that are new and return all as stored, by txid."""
@@ -199,7 +201,10 @@ class Tracker:
             receipt = found[each.id]
             if receipt is not None:
                 await self._adopt(each.id, receipt.height)
-            elif is_covered(each, start_height=progress.start.height):
+            elif (
+                is_covered(each, start_height=progress.start.height)
+                and len(_unsearched(each)) <= _LONGEST_SEARCH_BLOCKS
+            ):
                 absent.append(each)
             else:
                 self._unprovable.add(each.id)
@@ -217,15 +222,13 @@ class Tracker:
         Returns:
             Heights of those that are there after all.
         """
-        ranges = [(each.reference_height or 0, each.stored_height) for each in absent]
-        first = min((low for low, _ in ranges), default=0) + 1
-        last = max((high for _, high in ranges), default=0)
-        if last - first >= _LONGEST_SEARCH_BLOCKS:
-            raise InconsistentBlock(f"{last - first} blocks to search are too many at once")
+        heights: set[int] = set()
+        for each in absent:
+            heights.update(_unsearched(each))
         wanted = {each.id for each in absent}
         found: dict[str, int] = {}
-        for start in range(first, last + 1, _BLOCKS_AT_ONCE):
-            for body in await self._solid_bodies(start, min(start + _BLOCKS_AT_ONCE, last + 1)):
+        for start, end in _runs(sorted(heights)):
+            for body in await self._solid_bodies(start, end):
                 for transaction in body.transactions:
                     if transaction.txid in wanted:
                         found[transaction.txid] = body.anchor.height
@@ -273,6 +276,36 @@ class Tracker:
                 for each in current.values()
                 if each.state is TransactionState.PENDING
             )
+
+
+def _height_on(
+    held: Mapping[int, HeldBlock | None], reference: tuple[int, str] | None
+) -> int | None:
+    """Return where a reference block is, if it is one that is held."""
+    if reference is None:
+        return None
+    height, block_hash = reference
+    block = held[height]
+    return height if block is not None and block.id[_HASH_IN_ID] == block_hash else None
+
+
+def _unsearched(tracked: Tracked) -> range:
+    """Return the heights that could hold a transaction and were scanned before it came here."""
+    return range((tracked.reference_height or 0) + 1, tracked.stored_height + 1)
+
+
+def _runs(heights: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Divide ascending heights into runs without gaps, each from a first to before an end."""
+    start = 0
+    for position in range(1, len(heights) + 1):
+        is_last = position == len(heights)
+        if (
+            is_last
+            or heights[position] != heights[position - 1] + 1
+            or position - start == _BLOCKS_AT_ONCE
+        ):
+            yield heights[start], heights[position - 1] + 1
+            start = position
 
 
 def _outcome(task: "asyncio.Task[BroadcastResult]") -> Outcome:

@@ -8,6 +8,7 @@ from services.usdt_manager.routes import router
 from services.usdt_manager.service import UsdtManager
 from services.usdt_manager.settings import Settings
 from services.usdt_manager.store import SCHEMA, UsdtStore
+from shared.clock import MS_PER_S
 from shared.money import Sun
 from shared.peers.tron_client import TronClientPeer
 from shared.peers.wallet_manager import WalletManagerPeer
@@ -31,6 +32,7 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
             sender=sender,
             clock=runtime.clock,
             contract=parse_address(runtime.usdt_contract()),
+            standing_kept_ms=settings.blacklist_recheck_s * MS_PER_S,
             policy=FeePolicy(
                 margin_percent=settings.fee_limit_margin_percent,
                 ceiling_sun=Sun(settings.max_fee_limit_trx * SUN_PER_TRX),

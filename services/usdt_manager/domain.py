@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.errors import BadRequest, Unavailable
-from shared.money import MicroUsdt, Sun
+from shared.money import Sun
 
 USDT_TRANSFER_BYTES: Final = 345
 """Bandwidth of a USDT transfer with a fee limit: serialised size plus 64 (java-tron BandwidthProcessor)."""
@@ -60,14 +60,23 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """What a simulated transfer said, with the black list's word on both ends."""
+    """What a simulated transfer of one base unit to an address that never held the token said.
 
-    amount: MicroUsdt
+    That is the dearest transfer there is: a recipient's balance may be spent before the block, so
+    the price of an empty one is what a fee limit must cover in any case.
+    """
+
     energy: int
     reverted: bool
     revert_reason: str | None
-    sender_blacklisted: bool
-    recipient_blacklisted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the contract's black list says of an address, and when it was asked."""
+
+    blacklisted: bool
+    asked_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,30 +109,45 @@ class FeePolicy:
         return Sun(-(-with_margin // 100))
 
 
-def judge(simulation: Simulation, *, paused: bool, energy_fee_sun: int, policy: FeePolicy) -> Needs:
-    """Decide what a transfer needs and whether anything speaks against it."""
+def judge(
+    simulation: Simulation,
+    *,
+    paused: bool,
+    sender_blacklisted: bool,
+    recipient_blacklisted: bool,
+    energy_fee_sun: int,
+    policy: FeePolicy,
+) -> Needs:
+    """Decide what a transfer needs at most, and the first thing that speaks against it."""
     fee_limit = policy.fee_limit_sun(simulation.energy, energy_fee_sun)
-    refusal, detail = _refusal(simulation, paused=paused, fee_limit=fee_limit, policy=policy)
+    against: list[tuple[bool, Refusal, str]] = [
+        (paused, Refusal.PAUSED, "the contract has paused all transfers"),
+        (
+            sender_blacklisted,
+            Refusal.SENDER_BLACKLISTED,
+            "the sender is on the contract's black list",
+        ),
+        (
+            recipient_blacklisted,
+            Refusal.RECIPIENT_BLACKLISTED,
+            "the recipient is on the contract's black list",
+        ),
+        (
+            simulation.reverted,
+            Refusal.WOULD_REVERT,
+            simulation.revert_reason or "the contract would revert",
+        ),
+        (
+            fee_limit > policy.ceiling_sun,
+            Refusal.TOO_EXPENSIVE,
+            f"it would need a fee limit of {fee_limit} sun",
+        ),
+    ]
+    first = next(((refusal, detail) for applies, refusal, detail in against if applies), None)
     return Needs(
         energy=simulation.energy,
         bandwidth=USDT_TRANSFER_BYTES,
         fee_limit_sun=Sun(min(fee_limit, policy.ceiling_sun)),
-        refusal=refusal,
-        detail=detail,
+        refusal=first[0] if first else None,
+        detail=first[1] if first else None,
     )
-
-
-def _refusal(
-    simulation: Simulation, *, paused: bool, fee_limit: Sun, policy: FeePolicy
-) -> tuple[Refusal | None, str | None]:
-    if paused:
-        return Refusal.PAUSED, "the contract has paused all transfers"
-    if simulation.sender_blacklisted:
-        return Refusal.SENDER_BLACKLISTED, "the sender is on the contract's black list"
-    if simulation.recipient_blacklisted:
-        return Refusal.RECIPIENT_BLACKLISTED, "the recipient is on the contract's black list"
-    if simulation.reverted:
-        return Refusal.WOULD_REVERT, simulation.revert_reason or "the contract would revert"
-    if fee_limit > policy.ceiling_sun:
-        return Refusal.TOO_EXPENSIVE, f"it would need a fee limit of {fee_limit} sun"
-    return None, None

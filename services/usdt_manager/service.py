@@ -1,5 +1,6 @@
 """usdt-manager's use cases."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -9,6 +10,7 @@ from services.usdt_manager.domain import (
     Needs,
     NotUsdt,
     Simulation,
+    Standing,
     Token,
     WrongToken,
     judge,
@@ -21,9 +23,10 @@ from shared.models.usdt_manager import PreflightRequest
 from shared.models.wallet_manager import Intent, SendKind, SendResult
 from shared.money import DECIMALS, MicroUsdt
 from shared.tron import abi
-from shared.tron.address import Address
+from shared.tron.address import EVM_LENGTH, Address, address_from_bytes
 
 CALLS_AT_ONCE: Final = 99
+MAX_KNOWN: Final = 20_000
 
 
 class Chain(Protocol):
@@ -58,12 +61,15 @@ class UsdtManager:
         clock: Clock,
         contract: Address,
         policy: FeePolicy,
+        standing_kept_ms: int,
     ) -> None:
         self._store = store
         self._chain = chain
         self._sender = sender
         self._clock = clock
         self._policy = policy
+        self._standing_kept_ms = standing_kept_ms
+        self._known: dict[Address, Standing] = {}
         self.contract = contract
 
     async def check_token(self) -> bool:
@@ -101,25 +107,43 @@ class UsdtManager:
         return MicroUsdt(abi.decode_uint256(bytes.fromhex(answer.result)))
 
     async def preflight(self, request: PreflightRequest) -> tuple[MicroUsdt, list[Needs]]:
-        """Simulate transfers one by one and say what each needs and what speaks against it.
+        """Say what each transfer needs at most and what speaks against it.
+
+        One transfer is simulated for all, the dearest there is; the black list is asked about each
+        recipient that it was not asked about lately.
 
         Returns:
             The owner's balance and the needs in the order of the transfers.
         """
         token = await self.token()
         context = await self._chain.signing_context()
-        balance = await self.balance(request.owner_address)
-        simulations = await self._simulate(request)
+        owner = request.owner_address
+        balance_call, simulation = await self._call(
+            owner,
+            [
+                abi.encode_balance_of(owner),
+                abi.encode_transfer(address_from_bytes(os.urandom(EVM_LENGTH)), 1),
+            ],
+        )
+        standings = await self._standings(
+            owner, [owner, *(transfer.recipient for transfer in request.transfers)]
+        )
         needs = [
             judge(
-                simulation,
+                Simulation(
+                    energy=simulation.energy_used,
+                    reverted=simulation.reverted,
+                    revert_reason=simulation.revert_reason,
+                ),
                 paused=token.paused,
+                sender_blacklisted=standings[owner].blacklisted,
+                recipient_blacklisted=standings[transfer.recipient].blacklisted,
                 energy_fee_sun=context.parameters.energy_fee_sun,
                 policy=self._policy,
             )
-            for simulation in simulations
+            for transfer in request.transfers
         ]
-        return balance, needs
+        return MicroUsdt(abi.decode_uint256(bytes.fromhex(balance_call.result))), needs
 
     async def transfer(self, intents: Sequence[Intent], *, caller: str | None) -> list[SendResult]:
         """Hand a service's own intents on to wallet-manager.
@@ -139,27 +163,30 @@ class UsdtManager:
                 raise NotUsdt(f"{intent.send_key} names another contract", send_key=intent.send_key)
         return await self._sender.send(intents)
 
-    async def _simulate(self, request: PreflightRequest) -> list[Simulation]:
-        owner = request.owner_address
-        data = [abi.encode_is_black_listed(owner)]
-        for transfer in request.transfers:
-            data.append(abi.encode_is_black_listed(transfer.recipient))
-            data.append(abi.encode_transfer(transfer.recipient, int(transfer.amount_base_units)))
-        answers = await self._call(owner, data)
-        sender_listed = abi.decode_bool(bytes.fromhex(answers[0].result))
-        return [
-            Simulation(
-                amount=MicroUsdt(int(transfer.amount_base_units)),
-                energy=answers[2 * position + 2].energy_used,
-                reverted=answers[2 * position + 2].reverted,
-                revert_reason=answers[2 * position + 2].revert_reason,
-                sender_blacklisted=sender_listed,
-                recipient_blacklisted=abi.decode_bool(
-                    bytes.fromhex(answers[2 * position + 1].result)
-                ),
-            )
-            for position, transfer in enumerate(request.transfers)
-        ]
+    async def _standings(
+        self, owner: Address, addresses: Sequence[Address]
+    ) -> dict[Address, Standing]:
+        """Return what the black list says, asking about the owner and those not asked about lately."""
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - self._standing_kept_ms
+        known = {
+            address: standing
+            for address in addresses
+            if address != owner
+            and (standing := self._known.get(address))
+            and not standing.blacklisted
+            and standing.asked_at_ms >= since_ms
+        }
+        asked = [address for address in dict.fromkeys(addresses) if address not in known]
+        answers = await self._call(owner, [abi.encode_is_black_listed(one) for one in asked])
+        for address, answer in zip(asked, answers, strict=True):
+            listed = abi.decode_bool(bytes.fromhex(answer.result))
+            known[address] = Standing(blacklisted=listed, asked_at_ms=now_ms)
+            self._known.pop(address, None)
+            self._known[address] = known[address]
+        while len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        return known
 
     async def _call(self, owner: Address, data: Sequence[bytes]) -> list[CallView]:
         calls = [

@@ -36,3 +36,10 @@ class Settings(ServiceSettings):
         validation_alias="USDT_TOKEN_CHECK_INTERVAL_S",
         description="Seconds between checks of the contract (decimals, paused, fee).",
     )
+    blacklist_recheck_s: int = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        validation_alias="USDT_BLACKLIST_RECHECK_S",
+        description="Seconds for which the black list's word that an address is not on it is kept.",
+    )

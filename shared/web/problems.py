@@ -161,9 +161,7 @@ def declares(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
             int(problem.status),
             {
                 "description": told,
-                "content": {
-                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
-                },
+                "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
             },
         )
         if told not in entry["description"]:

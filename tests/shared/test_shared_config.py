@@ -34,7 +34,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Environment:
     def settings(**variables: str) -> ServiceSettings:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return ServiceSettings()  # type: ignore[call-arg]  # the environment says it
+        return ServiceSettings()
 
     return settings
 

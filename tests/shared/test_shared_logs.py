@@ -1,15 +1,12 @@
-import contextlib
-import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,20 +17,6 @@ part = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-
 tokens = st.tuples(part, part, part).map(lambda parts: "eyJ" + ".".join(parts))
 
 Written = Callable[[], list[dict[str, Any]]]
-
-
-@pytest.fixture
-def written() -> Iterator[Written]:
-    """Configure logging, and give back what was written as parsed lines."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        logs.configure(service="usdt-manager", level="INFO")
-    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_a_log_line_is_one_json_object(written: Written) -> None:
@@ -174,7 +157,7 @@ def test_plain_values_stay_as_they_are(value: object) -> None:
     assert clean(value) is value
 
 
-@given(tokens, st.text(max_size=20))
+@given(tokens, st.text("<>(){};,'\" \n", max_size=20))
 def test_nothing_of_a_token_is_written(token: str, around: str) -> None:
     values = [
         f"{around} {token} {around}",

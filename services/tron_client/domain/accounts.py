@@ -111,21 +111,26 @@ def read_account(
         energy_limit=has.energy_limit,
         energy_used=has.energy_used,
         frozen=tuple(
-            Staked(
-                resource=_RESOURCES[each.type], amount_sun=Sun(each.amount), available_at_ms=None
-            )
+            _staked(each.type, each.amount, None)
             for each in said.frozenV2
-            if each.amount and each.type in _RESOURCES
+            if _counts(each.type, each.amount)
         ),
         unfreezing=tuple(
-            Staked(
-                resource=_RESOURCES[each.type],
-                amount_sun=Sun(each.unfreeze_amount),
-                available_at_ms=each.unfreeze_expire_time,
-            )
+            _staked(each.type, each.unfreeze_amount, each.unfreeze_expire_time)
             for each in said.unfrozenV2
-            if each.unfreeze_amount and each.type in _RESOURCES
+            if _counts(each.type, each.unfreeze_amount)
         ),
+    )
+
+
+def _counts(kind: str, amount: int) -> bool:
+    """Tell stakes from the empty entries that nodes print for every resource."""
+    return amount > 0 and kind in _RESOURCES
+
+
+def _staked(kind: str, amount: int, available_at_ms: int | None) -> Staked:
+    return Staked(
+        resource=_RESOURCES[kind], amount_sun=Sun(amount), available_at_ms=available_at_ms
     )
 
 

@@ -17,6 +17,7 @@ from shared.models.tron_client import (
 from shared.models.wire import BlockRef
 from shared.tron import abi
 from shared.tron.address import Address
+from shared.tron.decoding import SignedTransaction as DecodedTransaction
 from shared.tron.decoding import UnexpectedBytes, decode_transaction
 from shared.tron.operation import InvalidOperation
 from shared.tron.signing import InvalidSignature, recover_address
@@ -251,26 +252,14 @@ def received(
             expiration than said, one more than a day away, or too many bytes.
     """
     try:
-        bytes_ = signed_transaction(
-            bytes.fromhex(request.raw_data), [bytes.fromhex(each) for each in request.signatures]
-        )
-        decoded = decode_transaction(bytes_)
-        signers = {
-            recover_address(bytes.fromhex(decoded.txid), each) for each in decoded.signatures
-        }
+        decoded = _decoded(request)
     except (UnexpectedBytes, InvalidOperation, InvalidSignature, ValueError) as error:
         raise NotATransaction(f"{request.send_key}: {error}") from None
-    reason = None
-    if len(bytes_) > MAX_TRANSACTION_BYTES:
-        reason = f"it has more than {MAX_TRANSACTION_BYTES} bytes"
-    elif decoded.permission_id == 0 and signers != {decoded.owner}:
-        reason = "it is not signed by its owner"
-    elif decoded.expiration_ms != request.expires_at_ms:
-        reason = "it does not expire when it is said to"
-    elif decoded.expiration_ms > max(now_ms, head.timestamp_ms) + MAX_LIFETIME_MS:
-        reason = "it expires more than a day from now"
-    if reason is not None:
-        raise NotATransaction(f"{request.send_key}: {reason}", send_key=request.send_key)
+    latest_ms = max(now_ms, head.timestamp_ms) + MAX_LIFETIME_MS
+    if decoded.expiration_ms != request.expires_at_ms or decoded.expiration_ms > latest_ms:
+        raise NotATransaction(
+            f"{request.send_key}: it expires when it is not said to, or more than a day from now"
+        )
     return Tracked(
         id=decoded.txid,
         send_key=request.send_key,
@@ -282,6 +271,19 @@ def received(
         stored_height=head.height,
         next_broadcast_ms=next_broadcast_ms,
     )
+
+
+def _decoded(request: SignedTransaction) -> DecodedTransaction:
+    bytes_ = signed_transaction(
+        bytes.fromhex(request.raw_data), [bytes.fromhex(each) for each in request.signatures]
+    )
+    if len(bytes_) > MAX_TRANSACTION_BYTES:
+        raise UnexpectedBytes(what=f"more than {MAX_TRANSACTION_BYTES} of them")
+    decoded = decode_transaction(bytes_)
+    signers = {recover_address(bytes.fromhex(decoded.txid), each) for each in decoded.signatures}
+    if decoded.permission_id == 0 and signers != {decoded.owner}:
+        raise InvalidSignature(reason="it is not its owner's")
+    return decoded
 
 
 def reference_of(raw_data: str, *, head_height: int) -> tuple[int, str] | None:

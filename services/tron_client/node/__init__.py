@@ -59,6 +59,7 @@ class Endpoint:
         connect_timeout_s: for the connection.
         attempts: tries of a read.
         concurrency: calls under way at once, in each lane.
+        calls_per_s: started by the lanes of reads together, half of them each; 0 for no limit.
     """
 
     url: str
@@ -68,6 +69,7 @@ class Endpoint:
     connect_timeout_s: float
     attempts: int
     concurrency: int
+    calls_per_s: int = 0
 
 
 class NodeHttp:
@@ -85,6 +87,7 @@ class NodeHttp:
         self._lanes = {lane: asyncio.Semaphore(endpoint.concurrency) for lane in Lane}
         self._verifying = asyncio.Lock()
         self._is_verified = False
+        self._next_start_s = {Lane.CHAIN: 0.0, Lane.READ: 0.0}
         self._quiet_until_s = 0.0
         self._problem: str | None = "the node has not been asked yet"
         self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -174,6 +177,7 @@ class NodeHttp:
         if quiet_s > 0:
             raise NodeUnavailable("the node asked for quiet", retry_after_s=quiet_s)
         async with self._lanes[lane]:
+            await self._pace(lane)
             self._calls.labels(path).inc()
             try:
                 async with asyncio.timeout(self._endpoint.timeout_s):
@@ -182,6 +186,15 @@ class NodeHttp:
                 self._is_verified = False
                 raise self._failed(path, f"it did not answer ({type(error).__name__})") from None
         return self._judge(path, status, content)
+
+    async def _pace(self, lane: Lane) -> None:
+        """Start calls evenly spread; a broadcast never waits."""
+        if lane is Lane.BROADCAST or not self._endpoint.calls_per_s:
+            return
+        now_s = asyncio.get_running_loop().time()
+        start_s = max(now_s, self._next_start_s[lane])
+        self._next_start_s[lane] = start_s + len(self._next_start_s) / self._endpoint.calls_per_s
+        await asyncio.sleep(start_s - now_s)
 
     async def _send(self, path: str, payload: dict[str, Any]) -> tuple[int, bytes]:
         content = bytearray()

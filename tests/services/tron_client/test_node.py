@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -51,7 +52,7 @@ class NodeThatAnswers:
 
 @asynccontextmanager
 async def asking(
-    play: Callable[[httpx.Request], httpx.Response], *, attempts: int = 3
+    play: Callable[[httpx.Request], httpx.Response], *, attempts: int = 3, calls_per_s: int = 0
 ) -> AsyncIterator[Node]:
     http = NodeHttp(
         Endpoint(
@@ -62,6 +63,7 @@ async def asking(
             connect_timeout_s=1,
             attempts=attempts,
             concurrency=4,
+            calls_per_s=calls_per_s,
         ),
         metrics=Metrics(),
         transport=httpx.MockTransport(play),
@@ -236,3 +238,11 @@ async def test_a_call_of_what_is_no_contract_is_refused() -> None:
     async with asking(NodeThatAnswers(answer)) as node:
         with pytest.raises(NodeRefused):
             await node.call(owner=OWNER, contract=OWNER, data="00")
+
+
+async def test_reads_start_evenly_spread() -> None:
+    loop = asyncio.get_running_loop()
+    async with asking(NodeThatAnswers(PARAMETERS), calls_per_s=200) as node:
+        began_s = loop.time()
+        await asyncio.gather(*(node.parameters() for _ in range(11)))
+        assert loop.time() - began_s >= 10 * 2 / 200

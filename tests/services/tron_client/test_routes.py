@@ -47,7 +47,7 @@ class Caller:
 
     async def until_ready(self) -> None:
         head = self.world.devnet.node.chain.head.number
-        for _ in range(200):
+        for _ in range(500):
             response = await self.ask("GET", "/chain/signing-context", Scope.CHAIN_READ)
             if response.status_code == 200 and response.json()["head"]["height"] == head:
                 return
@@ -190,3 +190,19 @@ async def test_without_a_node_it_is_alive_and_says_what_is_missing(tmp_path: Pat
 
 def _nobody(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("nobody there", request=request)
+
+
+async def test_what_was_missing_may_be_provided_without_a_restart(
+    world: World, tmp_path: Path
+) -> None:
+    key = tmp_path / "secrets" / "tron-client" / "trongrid-api-key"
+    settings = settings_in(tmp_path, Settings, scan_interval_ms=20)
+    runtime = Runtime(service="tron-client", settings=settings, clock=world.devnet.node.clock)
+    keys = Keys(tmp_path, runtime.clock)
+    key.write_text("a-key")
+    key.chmod(0o644)
+    app = create(settings, runtime, node_transport=Wire(world.devnet))
+    async with serving(app) as http:
+        assert "chmod 600" in (await http.get("/ready")).text
+        key.chmod(0o600)
+        await Caller(http=http, keys=keys, world=world).until_ready()

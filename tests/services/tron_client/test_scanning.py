@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from devnet.genesis import GENESIS_BLOCK_ID
+from services.tron_client.abi_reader import AbiReader
 from services.tron_client.domain.blocks import ForkBelowSolid, InconsistentBlock
 from services.tron_client.node.errors import NodeUnavailable, WrongChain
 from services.tron_client.store import TRANSFER_FEED
 from shared.tron.address import address_from_bytes
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
+    TOKEN,
     Bench,
     SpoiledWire,
     World,
@@ -399,7 +401,7 @@ async def test_watching_twice_keeps_the_first_promise(bench: Bench) -> None:
     assert (await bench.service.watch_page(cursor=None, limit=10)).next is None
 
 
-async def test_h13_no_verdict_is_told_before_its_block_is_proved_solid(
+async def test_h8_no_transfer_is_confirmed_before_its_block_is_proved_solid(
     world: World, stranger: World, tmp_path: Path
 ) -> None:
     """The solid head is of another branch than ours: nothing is promoted by height."""
@@ -429,3 +431,10 @@ async def _block_of(world: World, height: int) -> Any:
         transport=httpx.ASGITransport(app=world.devnet.node_app), base_url="http://node"
     ) as client:
         return (await client.post("/wallet/getblockbynum", json={"num": height})).json()
+
+
+async def test_tronpy_reads_through_our_node_and_has_no_connection_of_its_own(bench: Bench) -> None:
+    reader = AbiReader(bench.node)
+    assert await reader.read(TOKEN, "decimals", []) == "6"
+    assert "/wallet/getcontract" in bench.calls()
+    assert vars(reader._client.provider) == {}

@@ -63,10 +63,12 @@ class Chain:
         self.energy = 65_000
         self.balance = 100_000_000
         self.calls = 0
+        self.asked = 0
 
     async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
         assert len(calls) <= 100
         self.calls += 1
+        self.asked += len(calls)
         return [self._answer(bytes.fromhex(call.data)) for call in calls]
 
     async def signing_context(self) -> SigningContextView:
@@ -125,7 +127,7 @@ class Desk:
     """usdt-manager with everything around it played."""
 
     def __init__(self, storage: SqliteStorage) -> None:
-        clock = HeldClock(START_MS)
+        self.clock = clock = HeldClock(START_MS)
         self.chain = Chain()
         self.manager = WalletManager(clock)
         self.service = UsdtManager(
@@ -135,6 +137,7 @@ class Desk:
             clock=clock,
             contract=USDT,
             policy=FeePolicy(margin_percent=20, ceiling_sun=Sun(50_000_000)),
+            standing_kept_ms=600_000,
         )
 
     async def refusals(self, *recipients: Address) -> list[str | None]:
@@ -208,7 +211,29 @@ async def test_two_hundred_transfers_are_looked_at_in_a_few_calls(desk: Desk) ->
     desk.chain.calls = 0
     recipients = [address(number + 1_000) for number in range(200)]
     assert await desk.refusals(*recipients) == [None] * 200
-    assert desk.chain.calls == 6
+    assert desk.chain.calls == 4
+
+
+async def test_recipients_asked_about_lately_cost_nothing_more(desk: Desk) -> None:
+    await desk.service.check_token()
+    recipients = [address(number + 1_000) for number in range(50)]
+    await desk.refusals(*recipients)
+
+    desk.chain.asked = 0
+    await desk.refusals(*recipients)
+    assert desk.chain.asked == 3  # the owner's balance and standing, and one simulation for all
+
+    desk.chain.listed = {recipients[0]}
+    desk.clock.advance(seconds=601)
+    assert (await desk.refusals(*recipients))[0] == "recipient_blacklisted"
+
+
+async def test_a_listed_recipient_is_asked_about_every_time(desk: Desk) -> None:
+    await desk.service.check_token()
+    desk.chain.listed = {address(1)}
+    assert await desk.refusals(address(1)) == ["recipient_blacklisted"]
+    desk.chain.listed = set()
+    assert await desk.refusals(address(1)) == [None]
 
 
 async def test_intents_are_handed_on_unchanged(desk: Desk) -> None:

@@ -178,8 +178,8 @@ FREEZE = intent(
     [
         (intent(amount=0), ImpossibleSend),
         (intent(amount=2**63), ImpossibleSend),
-        (changed(intent(), amount_base_units="9" * 5_000), ImpossibleSend),
-        (intent().model_copy(update={"max_fee_sun": "9" * 5_000}), ImpossibleSend),
+        (changed(intent(), amount_base_units="9" * 78), ImpossibleSend),
+        (intent().model_copy(update={"max_fee_sun": "9" * 78}), ImpossibleSend),
         (intent(recipient=None), ImpossibleSend),
         (intent(recipient=USDT), ImpossibleSend),
         (intent(contract=None), ImpossibleSend),

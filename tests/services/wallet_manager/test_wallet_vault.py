@@ -88,8 +88,13 @@ def test_a_tampered_seed_is_refused(field: str, damage: str) -> None:
         "no hex": "z" + text[1:],
     }[damage]
 
+    changed = (
+        replace(sealed, sealed=damaged)
+        if field == "sealed"
+        else replace(sealed, wrapped_key=damaged)
+    )
     with pytest.raises(WrongMasterKey):
-        opened(replace(sealed, **{field: damaged}))
+        opened(changed)
 
 
 def test_swapped_parts_of_a_seed_are_refused() -> None:

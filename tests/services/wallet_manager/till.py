@@ -72,7 +72,8 @@ RETRY_MS = 3_000
 MAX_ATTEMPTS = 3
 
 
-def block(height: int, at_ms: int = START_MS) -> BlockRef:
+def block(height: int, at_ms: int | None = None) -> BlockRef:
+    at_ms = START_MS + 3_000 * (height - 100) if at_ms is None else at_ms
     digest = sha256(str(height).encode()).hexdigest()[:48]
     return BlockRef(height=height, block_id=f"{height:016x}{digest}", timestamp_ms=at_ms)
 
@@ -230,7 +231,7 @@ class Till:
         lines: list[JournalEntryLine] = []
         cursor = None
         while True:
-            page_ = await self.storage.list(JOURNAL, "id", limit=1_000, cursor=cursor)
+            page_ = await self.storage.list(JOURNAL, "account", limit=1_000, cursor=cursor)
             lines += page_.items
             cursor = page_.next
             if cursor is None:
