@@ -100,6 +100,10 @@ GATEWAY_TOKEN_DENIED: Final = frozenset(
         Scope.WALLETS_SEND,
         Scope.WALLETS_EXPORT,
         Scope.WALLETS_ADMIN,
+        Scope.USDT_SEND,
+        Scope.CHAIN_SUBMIT,
+        Scope.CHAIN_WATCH,
+        Scope.STAKING_LEND,
         Scope.PAYOUTS_ADMIN,
         Scope.OPS_ADMIN,
     }

@@ -16,7 +16,7 @@ from shared.errors import BadCursor, Conflict
 from shared.logs import get_logger
 from shared.models.wire import BlockRef, FeedItem, FeedView
 from shared.peers.http import PeerRefused
-from shared.storage import Feed, FeedTrimmed, InvalidCursor, Storage
+from shared.storage import Feed, FeedPage, FeedTrimmed, InvalidCursor, Storage
 
 log = get_logger(__name__)
 
@@ -70,6 +70,9 @@ class FeedSource(Generic[V]):
     async def page(self, *, after: str, limit: int, wait_s: int) -> FeedView[V]:
         """Return the events after a cursor, waiting for the first one if there is none yet.
 
+        The empty cursor means the oldest event that is kept: who joins late starts there, and who
+        was registered before had acknowledged whatever is no longer kept.
+
         Raises:
             BadCursor: the cursor is not one of this feed.
             FeedReset: it belongs to another incarnation.
@@ -78,15 +81,9 @@ class FeedSource(Generic[V]):
         number = self._number(after)
         if wait_s:
             await self._storage.wait_feed(self._feed, after=number, timeout_s=wait_s)
-        solid = (
-            await self._as_of() if self._as_of else None
-        )  # before the page: it then holds for it
-        try:
-            page = await self._storage.read_feed(self._feed, after=number, limit=limit)
-        except FeedTrimmed:
-            raise FeedLost("events after this cursor are no longer kept; resynchronise") from None
-        except InvalidCursor:
-            raise BadCursor("this cursor lies beyond the end of the feed") from None
+        # The solid block is read before the page: it then holds for all of it.
+        solid = await self._as_of() if self._as_of else None
+        page = await self._read(number, limit=limit, joining=not after)
         items = [
             FeedItem[Any](
                 seq=event.seq,
@@ -97,13 +94,23 @@ class FeedSource(Generic[V]):
             )
             for event in page.events
         ]
-        last = items[-1].seq if items else number
+        last = items[-1].seq if items else max(number, page.start - 1)
         return FeedView[Any](
             items=items,
             next=f"{self._storage.incarnation}.{last}",
             incarnation=self._storage.incarnation,
             as_of=solid if last >= page.end else None,
         )
+
+    async def _read(self, number: int, *, limit: int, joining: bool) -> FeedPage:
+        try:
+            return await self._storage.read_feed(self._feed, after=number, limit=limit)
+        except FeedTrimmed as trimmed:
+            if joining:
+                return await self._read(trimmed.start - 1, limit=limit, joining=False)
+            raise FeedLost("events after this cursor are no longer kept; resynchronise") from None
+        except InvalidCursor:
+            raise BadCursor("this cursor lies beyond the end of the feed") from None
 
     async def acknowledge(self, *, consumer: str, cursor: str) -> None:
         """Register a consumer with how far it has durably come, so that nothing after is dropped."""
@@ -183,7 +190,7 @@ class FeedFollower(Generic[V]):
         except PeerRefused as refusal:
             if refusal.code not in {FeedReset.code, FeedLost.code}:
                 raise
-            log.warning("feed.reset", peer=refusal.peer, code=refusal.code)
+            log.critical("feed.reset", peer=refusal.peer, code=refusal.code)
             await self._resync()
             return False
         await self._apply(page)

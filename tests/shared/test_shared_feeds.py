@@ -152,6 +152,20 @@ async def test_h13_a_cursor_before_the_start_of_the_feed_is_an_error(
         await source.acknowledge(consumer="gateway", cursor=f"{storage.incarnation}.1")
 
 
+async def test_who_joins_late_starts_at_the_oldest_event_that_is_kept(
+    storage: SqliteStorage,
+) -> None:
+    await publish(storage, 1, 2, 3)
+    await storage.trim_feed(NEWS, keep_after_ms=START_MS + 3)
+    page = await source_of(storage).page(after="", limit=10, wait_s=0)
+    assert [item.object.text for item in page.items] == ["3"]
+
+    await storage.trim_feed(NEWS, keep_after_ms=START_MS + 1_000)
+    empty = await source_of(storage).page(after="", limit=10, wait_s=0)
+    assert (empty.items, empty.next) == ([], f"{storage.incarnation}.3")
+    assert empty.as_of == SOLID
+
+
 async def test_h13_nothing_is_dropped_that_a_consumer_has_not_acknowledged(
     storage: SqliteStorage,
 ) -> None:
@@ -261,8 +275,11 @@ async def test_h13_a_follower_that_lost_events_resyncs_and_is_paced(
     await publish(storage, 1, 2, 3)
     await storage.trim_feed(NEWS, keep_after_ms=START_MS + 3)
     consumer = Consumer(cursor=f"{storage.incarnation}.1")
-    assert not await follower_of(storage, consumer).follow()
+    follower = follower_of(storage, consumer)
+    assert not await follower.follow()
     assert consumer.happened == ["resynced"]
+    assert await follower.follow()
+    assert consumer.notes == ["3"]
 
 
 @pytest.mark.parametrize(
