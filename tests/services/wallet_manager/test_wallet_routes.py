@@ -263,7 +263,7 @@ async def test_h11_a_wallet_is_not_shown_while_tron_client_is_away(edge: Edge) -
     )
 
     assert status == 503
-    assert not any(character.startswith("T") and len(character) == 34 for character in problem)
+    assert "address" not in problem
     assert (await edge.client.get(f"{WALLETS}/treasury", headers=headers)).status_code == 503
     assert (await edge.client.get(WALLETS, headers=headers)).json()["wallets"] == []
 
@@ -312,7 +312,7 @@ async def test_what_is_not_there_is_a_problem_with_a_code(
     assert answer.json()["code"].startswith("LUCID_ERR_")
 
 
-async def test_it_is_not_ready_while_its_feeds_are_silent(edge: Edge) -> None:
+async def test_it_lives_and_counts_whatever_tron_client_does(edge: Edge) -> None:
     assert (await edge.client.get("/health/live")).status_code == 200
     assert (await edge.client.get("/stats")).json()["counts"]["sends_queued"] == 0
 
