@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ from shared.auth import OPERATOR, mint_operator_token
 from shared.clock import MS_PER_S, SystemClock
 from shared.config import SERVICES, ConfigurationMissing, ServiceSettings, explain
 from shared.sealing import new_recovery_key
-from shared.storage import StorageError
+from shared.storage import StorageError, StorageLocked
 from shared.web.operations import RECOVERY_KEY
 
 TOKEN_LIFETIME_S: Final = 365 * 24 * 3_600
@@ -78,50 +78,46 @@ def make_keys(layout: Layout) -> list[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What was missing and was made; the texts are to be shown once.
+    """What was missing and was made.
 
     Attributes:
         paths: files that were written.
-        words: the seed in words, or None if there was a seed.
-        recovery_key: what opens backups, or None if there was one.
+        seed: whether there was no seed and one was made.
+        running: whether wallet-manager runs, so that the seed was not looked at.
     """
 
     paths: list[Path]
-    words: str | None = field(repr=False)
-    recovery_key: str | None = field(repr=False)
-
-    def notices(self, network: str) -> list[str]:
-        """Return what is to be shown this once."""
-        told = []
-        if self.words is not None:
-            told.append(SEED_NOTICE.format(network=network, words=self.words))
-        if self.recovery_key is not None:
-            told.append(RECOVERY_NOTICE.format(network=network, key=self.recovery_key))
-        return told
+    seed: bool
+    running: bool
 
 
-async def initialise(settings: WalletSettings) -> Made:
-    """Make keys, and if there is none, the seed and the recovery key.
+async def initialise(settings: WalletSettings, *, show: Callable[[str], None]) -> Made:
+    """Make keys, and if there is none, the recovery key and the seed.
 
-    Raises:
-        StorageLocked: there is no seed and wallet-manager is running.
+    Args:
+        settings: where everything is to be.
+        show: is given each notice that is told once and never again.
     """
-    layout = Layout.of(settings)
+    layout, network = Layout.of(settings), settings.tron_network.value
     paths = make_keys(layout)
-    recovery = new_recovery_key()
-    public = _once(layout.keys / RECOVERY_KEY, recovery.public.encode)
-    return Made(
-        paths=paths + public,
-        words=await make_seed(settings),
-        recovery_key=recovery.secret if public else None,
-    )
+    if not (layout.keys / RECOVERY_KEY).exists():
+        recovery = new_recovery_key()
+        show(RECOVERY_NOTICE.format(network=network, key=recovery.secret))
+        paths += _once(layout.keys / RECOVERY_KEY, recovery.public.encode)
+    try:
+        seed = await make_seed(
+            settings, show=lambda words: show(SEED_NOTICE.format(network=network, words=words))
+        )
+    except StorageLocked:
+        return Made(paths=paths, seed=False, running=True)
+    return Made(paths=paths, seed=seed, running=False)
 
 
 def main() -> int:
     """Run the command; returns the exit status."""
     try:
         settings = WalletSettings()
-        made = asyncio.run(initialise(settings))
+        made = asyncio.run(initialise(settings, show=show))
     except ValidationError as error:
         print(f"init: {explain(error)}", file=sys.stderr)
         return 2
@@ -130,11 +126,16 @@ def main() -> int:
         return 1
     for path in made.paths:
         print(f"made {path}")
-    for notice in made.notices(settings.tron_network.value):
-        print(notice)
-    if not made.paths and made.words is None:
+    if made.running:
+        print("wallet-manager is running, so whether there is a seed was not looked at")
+    elif not made.paths and not made.seed:
         print(f"nothing to do: {settings.data_dir} is complete")
     return 0
+
+
+def show(notice: str) -> None:
+    """Print a notice that is told once, before what it tells of is stored."""
+    print(notice, flush=True)
 
 
 SEED_NOTICE: Final = """
@@ -196,4 +197,9 @@ def _once(path: Path, content: Callable[[], bytes]) -> list[Path]:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # a name that a power cut forgets is a key that is gone
+    finally:
+        os.close(folder)
     return [path]

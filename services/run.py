@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tqdm import tqdm
 
-from services.init import Layout, initialise
+from services.init import Layout, initialise, show
 from services.stack import DEVNET, TREE, PortBusy, Ports, Stack, StackBroken
 from services.wallet_manager.settings import Settings as WalletSettings
 from shared.config import (
@@ -83,11 +83,9 @@ class RunSettings(BaseSettings):
 def prepare(data_dir: Path) -> None:
     """Make keys, tokens and seed in the data directory, and tell what was made."""
     settings = WalletSettings(tron_network=Network.DEVNET, data_dir=data_dir)
-    made = asyncio.run(initialise(settings))
+    made = asyncio.run(initialise(settings, show=show))
     if made.paths:
         print(f"made {len(made.paths)} keys and tokens in {data_dir}")
-    for notice in made.notices("devnet"):
-        print(notice)
 
 
 def start(stack: Stack) -> None:

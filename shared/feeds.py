@@ -15,7 +15,7 @@ from shared.clock import Clock, rfc3339
 from shared.errors import BadCursor, Conflict
 from shared.logs import get_logger
 from shared.models.wire import BlockRef, FeedItem, FeedView
-from shared.peers.http import PeerRefused
+from shared.peers.caller import PeerRefused
 from shared.storage import Feed, FeedPage, FeedTrimmed, InvalidCursor, Storage
 
 log = get_logger(__name__)

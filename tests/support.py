@@ -34,7 +34,7 @@ from shared.models.wallet_manager import (
     WalletView,
 )
 from shared.models.wire import FeedItem, FeedView
-from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.tron.address import Address, address_from_bytes
 from shared.tron.networks import Network
 

@@ -47,7 +47,7 @@ from shared.models.wallet_manager import (
     WalletView,
 )
 from shared.models.wire import FeedView
-from shared.peers.http import PeerRefused, PeerUnavailable, absent
+from shared.peers.caller import PeerRefused, PeerUnavailable, absent
 from shared.storage import DuplicateRecord
 from shared.tron.address import Address
 

@@ -1,6 +1,7 @@
 """wallet-manager's commands, run on its machine by its operator."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from services.wallet_manager.settings import Settings
@@ -14,10 +15,15 @@ from shared.tron.networks import FACTS
 NAME: Final = "wallet-manager"
 
 
-async def make_seed(settings: Settings) -> str | None:
-    """Make the seed if there is none; returns its words, to be shown once, or None.
+async def make_seed(settings: Settings, *, show: Callable[[str], None]) -> bool:
+    """Make the seed if there is none; True if it was made.
 
+    Its words are shown before it is stored: a crash in between leaves no seed that nobody has seen.
     Takes the database's lock, so wallet-manager must be stopped.
+
+    Args:
+        settings: where the database and the master key are.
+        show: is given the 24 words, once.
 
     Raises:
         StorageLocked: wallet-manager is running.
@@ -31,13 +37,14 @@ async def make_seed(settings: Settings) -> str | None:
     try:
         store = WalletStore(storage)
         if await store.seed() is not None:
-            return None
+            return False
         sealed, words = new_seed(
             parse_master_key(secret),
             network=settings.tron_network.value,
             at_ms=SystemClock().now_ms(),
         )
+        show(words)
         await store.save_seed(sealed)
-        return words
+        return True
     finally:
         await storage.close()

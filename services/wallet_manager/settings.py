@@ -65,7 +65,7 @@ class Settings(ServiceSettings):
     max_head_skew_s: int = Field(
         default=60,
         ge=1,
-        le=3_600,
+        le=60,
         validation_alias="MAX_HEAD_SKEW_S",
         description="Largest difference between the chain's head and the clock at which anything is signed.",
     )

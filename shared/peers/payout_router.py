@@ -2,7 +2,7 @@
 
 from shared.access import Scope
 from shared.models.payout_router import PayoutRequest, PayoutView
-from shared.peers.http import PeerHttp
+from shared.peers.caller import PeerHttp
 
 
 class PayoutRouterPeer:

@@ -25,7 +25,7 @@ from shared.models.tron_client import (
     WatchView,
 )
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
-from shared.peers.http import PeerHttp
+from shared.peers.caller import PeerHttp
 from shared.tron.address import Address
 
 

@@ -2,7 +2,7 @@
 
 from shared.access import Scope
 from shared.models.trx_staking import StakingStatusView
-from shared.peers.http import PeerHttp
+from shared.peers.caller import PeerHttp
 from shared.tron.address import Address
 
 

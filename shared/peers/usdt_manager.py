@@ -10,7 +10,7 @@ from shared.models.usdt_manager import (
     UsdtTransfersRequest,
 )
 from shared.models.wallet_manager import Intent, SendResult, SendsView
-from shared.peers.http import PeerHttp
+from shared.peers.caller import PeerHttp
 from shared.tron.address import Address
 
 

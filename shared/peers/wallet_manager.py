@@ -20,7 +20,7 @@ from shared.models.wallet_manager import (
 )
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.money import Currency
-from shared.peers.http import PeerHttp
+from shared.peers.caller import PeerHttp
 
 
 class WalletManagerPeer:

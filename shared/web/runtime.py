@@ -22,8 +22,8 @@ from shared.errors import Problem, Unavailable
 from shared.logs import get_logger
 from shared.loop import Loop, LoopSpec, backoff_s
 from shared.metrics import Metrics
+from shared.peers.caller import PeerHttp
 from shared.peers.devnet import DevnetClock
-from shared.peers.http import PeerHttp
 from shared.storage import Schema, SqliteStorage, Stamp, Storage, StorageError
 from shared.tron.networks import FACTS, Network
 from shared.web.edge import Gate

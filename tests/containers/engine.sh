@@ -9,7 +9,7 @@ set -euo pipefail
 
 readonly work=$1
 readonly needed=(containerd runc iptables tini mmdebstrap qemu-user-static binfmt-support)
-readonly newer=(docker.io docker-compose docker-buildx)
+readonly newer=(docker.io docker-cli docker-compose docker-buildx)
 
 mkdir -p "$work"/trixie/{lists,cache/archives}/partial
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")

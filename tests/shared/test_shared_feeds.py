@@ -9,7 +9,7 @@ from shared.clock import HeldClock, rfc3339
 from shared.errors import BadCursor
 from shared.feeds import FeedFollower, FeedLost, FeedReset, FeedSource
 from shared.models.wire import BlockRef, FeedView, View
-from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.storage import Feed, Schema, SqliteStorage, Stamp, Unit
 from tests.support import START_MS
 

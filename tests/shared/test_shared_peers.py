@@ -13,8 +13,8 @@ from shared.clock import HeldClock
 from shared.errors import Unavailable
 from shared.logs import request_id
 from shared.models.wire import ConsumerRequest, ConsumerView, Request
+from shared.peers.caller import PeerHttp, PeerRefused, PeerUnavailable, absent
 from shared.peers.devnet import DevnetClock
-from shared.peers.http import PeerHttp, PeerRefused, PeerUnavailable, absent
 from shared.peers.wallet_manager import WalletManagerPeer
 from tests.support import START_MS
 

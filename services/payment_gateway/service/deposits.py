@@ -17,7 +17,7 @@ from shared.logs import get_logger
 from shared.models.tron_client import TransferState, TransferView
 from shared.models.wallet_manager import INTERNAL_PURPOSES, SendLookupView
 from shared.models.wire import BlockRef, FeedView
-from shared.peers.http import PeerRefused
+from shared.peers.caller import PeerRefused
 
 log = get_logger(__name__)
 

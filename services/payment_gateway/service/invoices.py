@@ -29,7 +29,7 @@ from shared.models.payment_gateway import (
 )
 from shared.models.wallet_manager import AddressRequest
 from shared.money import parse_base_units
-from shared.peers.http import PeerRefused
+from shared.peers.caller import PeerRefused
 from shared.storage import DuplicateRecord, StaleRecord
 from shared.tron.address import Address
 

@@ -40,7 +40,7 @@ from shared.models.wallet_manager import (
     WalletView,
 )
 from shared.money import Currency
-from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.storage import Lease
 from shared.tron.address import Address
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shared.models.wallet_manager import WalletStatus, WalletView
-from shared.peers.http import PeerRefused, absent
+from shared.peers.caller import PeerRefused, absent
 
 
 class Wallets(Protocol):

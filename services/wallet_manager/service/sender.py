@@ -5,6 +5,7 @@ only then do bytes leave. TRON has no nonce, so sends never wait for one another
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -55,10 +56,10 @@ from shared.models.wallet_manager import (
     WalletStatus,
 )
 from shared.money import Currency, format_base_units
-from shared.peers.http import PeerRefused
+from shared.peers.caller import PeerRefused
 from shared.storage import Leased, StorageError
 from shared.tron import abi
-from shared.tron.address import Address
+from shared.tron.address import EVM_LENGTH, Address, address_from_bytes
 from shared.tron.decoding import IntentMismatch
 from shared.tron.operation import InvalidOperation, ReferenceBlock, Resource
 
@@ -115,7 +116,7 @@ class _Round:
     now_ms: int
     context: SigningContextView
     wallets: dict[str, Wallet]
-    simulations: dict[str, CallView]
+    simulations: dict[Address, CallView]
     positions: dict[str, Position]
     stamps: set[tuple[Address, int]]
 
@@ -342,21 +343,25 @@ class Sender:
             )
         return context
 
-    async def _simulate(self, sends: Sequence[Send]) -> dict[str, CallView]:
-        tokens = [send for send in sends if send.kind is SendKind.TRC20_TRANSFER]
+    async def _simulate(self, sends: Sequence[Send]) -> dict[Address, CallView]:
+        """Simulate, once for each owner, the dearest token transfer there is.
+
+        It goes to an address that nobody ever paid: a recipient may spend its balance before the
+        block, so every fee limit has to cover that price (an attempt that runs out of energy costs
+        its whole limit and pays nobody).
+        """
+        owners = sorted({send.owner for send in sends if send.kind is SendKind.TRC20_TRANSFER})
+        nobody = address_from_bytes(os.urandom(EVM_LENGTH))
         calls = [
             CallRequest(
-                owner_address=send.owner,
-                contract_address=send.contract,
-                data=abi.encode_transfer(send.recipient, send.amount).hex(),
+                owner_address=owner,
+                contract_address=self._rules.usdt_contract,
+                data=abi.encode_transfer(nobody, 1).hex(),
             )
-            for send in tokens
-            if send.contract and send.recipient
+            for owner in owners
         ]
-        answers: list[CallView] = []
-        for start in range(0, len(calls), 100):
-            answers += await self._chain.call_contracts(calls[start : start + 100])
-        return {send.id: answer for send, answer in zip(tokens, answers, strict=True)}
+        answers = await self._chain.call_contracts(calls) if calls else []
+        return dict(zip(owners, answers, strict=True))
 
     async def _sign_one(self, send: Send, round_: _Round, change: Change) -> None:
         now_ms = round_.now_ms
@@ -383,7 +388,7 @@ class Sender:
     def _plan(self, send: Send, round_: _Round) -> FeePlan | str:
         energy = 0
         if send.kind is SendKind.TRC20_TRANSFER:
-            simulation = round_.simulations[send.id]
+            simulation = round_.simulations[send.owner]
             currency = position_id(send.owner, Currency.USDT)
             funded = round_.positions[currency].available >= send.amount
             if simulation.reverted and funded:

@@ -37,7 +37,7 @@ from shared.models.wallet_manager import (
 from shared.models.wire import BlockRef, ConsumerView, FeedItem, FeedView
 from shared.money import Currency, format_base_units
 from shared.outbound import LOOPBACK, Outbound
-from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.storage import SqliteStorage, Stamp
 from shared.tron.address import Address
 from tests.support import START_MS, address, wallet_view

@@ -11,7 +11,7 @@ from shared.models.payment_gateway import InvoiceState
 from shared.models.tron_client import TransferState
 from shared.models.wallet_manager import INTERNAL_PURPOSES, Purpose
 from shared.money import Currency
-from shared.peers.http import PeerRefused
+from shared.peers.caller import PeerRefused
 from tests.services.payment_gateway.doubles import ADA, COIN, Gateway, block, transfer
 from tests.support import START_MS, address
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.payout_router.domain import OPEN, Payout, PayoutRefused, PayoutState
 from shared.models.wallet_manager import FINAL_SEND_STATES, SendProblem, SendState
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage
 from tests.services.payout_router.desk import Desk, desk_on, open_storage
 from tests.support import address

@@ -17,7 +17,7 @@ from shared.errors import KeyReused, NotFound
 from shared.models.payout_router import PayoutRouterName, PayoutStatus
 from shared.models.wallet_manager import SendProblem, SendState, WalletStatus
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from tests.services.payout_router.desk import USDT, Desk, order
 from tests.support import TREASURY, address, wallet_view
 

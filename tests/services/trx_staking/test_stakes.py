@@ -19,7 +19,7 @@ from shared.models.tron_client import AccountView, FrozenView, ResourcesView, Un
 from shared.models.trx_staking import StakeAction, StakeState
 from shared.models.wallet_manager import SendProblem, SendState
 from shared.money import Sun
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage, Stamp
 from shared.tron.address import Address
 from shared.tron.operation import Resource

@@ -27,7 +27,7 @@ from shared.models.tron_client import (
 from shared.models.wallet_manager import Intent, SendKind, SendState
 from shared.models.wire import FeedView
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage, Storage
 from shared.tron.decoding import decode_raw_data
 from shared.tron.operation import TransferTrc20, TransferTrx

@@ -21,7 +21,35 @@ from shared.tron.networks import FACTS, Network
 from tests.support import settings_in
 
 TREE = Path(__file__).resolve().parents[3]
-NOTHING = Made(paths=[], words=None, recovery_key=None)
+NOTHING = Made(paths=[], seed=False, running=False)
+
+
+class Terminal:
+    """What the operator was shown."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def show(self, notice: str) -> None:
+        self.notices.append(notice)
+
+    def words(self) -> str:
+        (told,) = [
+            line.strip() for line in "\n".join(self.notices).splitlines() if _is_phrase(line)
+        ]
+        return told
+
+
+class Unplugged(Terminal):
+    """The power goes while the operator reads."""
+
+    def show(self, notice: str) -> None:
+        super().show(notice)
+        raise KeyboardInterrupt
+
+
+def _is_phrase(line: str) -> bool:
+    return len(line.split()) == 24 and line.islower() and "." not in line
 
 
 def contents(root: Path) -> dict[Path, bytes]:
@@ -30,11 +58,11 @@ def contents(root: Path) -> dict[Path, bytes]:
 
 async def test_everything_is_its_owners_alone(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    made = await initialise(settings_in(root, Settings))
+    terminal = Terminal()
+    made = await initialise(settings_in(root, Settings), show=terminal.show)
 
-    assert made.words is not None
-    assert len(made.words.split()) == 24
-    assert made.words not in repr(made)
+    assert made.seed
+    assert terminal.words() not in repr(made)
     assert {path.name for path in made.paths} >= {"operator.token", "master.key", "identity.pem"}
     for path in (root, *root.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -52,10 +80,11 @@ async def test_each_service_has_keys_of_its_own(tmp_path: Path) -> None:
 
 async def test_a_second_run_changes_nothing_and_shows_no_words(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "data", Settings)
-    await initialise(settings)
-    before = contents(tmp_path)
+    await initialise(settings, show=Terminal().show)
+    before, terminal = contents(tmp_path), Terminal()
 
-    assert await initialise(settings) == NOTHING
+    assert await initialise(settings, show=terminal.show) == NOTHING
+    assert terminal.notices == []
 
     keys = {path for path in before if path.suffix in {".pem", ".key", ".token"}}
     assert len(keys) == 17
@@ -66,19 +95,20 @@ async def test_a_second_run_changes_nothing_and_shows_no_words(tmp_path: Path) -
 
 async def test_what_is_missing_is_made_again_and_nothing_else(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "data", Settings)
-    await initialise(settings)
+    await initialise(settings, show=Terminal().show)
     before = contents(tmp_path)
     lost = Layout.of(settings).keys / "payout-router.pub.pem"
     lost.unlink()
 
-    assert await initialise(settings) == replace(NOTHING, paths=[lost])
+    assert await initialise(settings, show=Terminal().show) == replace(NOTHING, paths=[lost])
     assert lost.read_bytes() == before[lost]
 
 
 async def test_the_words_are_those_of_the_seed(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "data", Settings)
-    words = (await initialise(settings)).words
-    assert words is not None
+    terminal = Terminal()
+    await initialise(settings, show=terminal.show)
+    words = terminal.words()
     stamp = Stamp(network="devnet", contract=FACTS[Network.DEVNET].usdt_contract)
     storage = await SqliteStorage.open(settings.database_path(NAME), SCHEMA, stamp)
     sealed = await WalletStore(storage).seed()
@@ -98,15 +128,28 @@ async def test_no_seed_is_made_beside_a_running_wallet_manager(tmp_path: Path) -
     stamp = Stamp(network="devnet", contract=FACTS[Network.DEVNET].usdt_contract)
     running = await SqliteStorage.open(settings.database_path(NAME), SCHEMA, stamp)
 
+    terminal = Terminal()
+    made = await initialise(settings, show=terminal.show)
+    assert (made.seed, made.running) == (False, True)
     with pytest.raises(StorageLocked, match="open in another process"):
-        await initialise(settings)
+        await make_seed(settings, show=terminal.show)
+    assert "24 words" not in "".join(terminal.notices)
 
     await running.close()
 
 
+async def test_words_that_nobody_finished_reading_belong_to_no_seed(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "data", Settings)
+    make_keys(Layout.of(settings))
+    with pytest.raises(KeyboardInterrupt):
+        await make_seed(settings, show=Unplugged().show)
+
+    assert await make_seed(settings, show=Terminal().show)
+
+
 async def test_no_seed_is_made_without_a_master_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationMissing, match=r"master\.key"):
-        await make_seed(settings_in(tmp_path / "data", Settings))
+        await make_seed(settings_in(tmp_path / "data", Settings), show=Terminal().show)
 
 
 async def test_a_master_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -115,16 +158,16 @@ async def test_a_master_key_that_others_can_read_is_refused(tmp_path: Path) -> N
     settings.master_key_path().chmod(0o640)
 
     with pytest.raises(ConfigurationMissing, match="chmod 600"):
-        await make_seed(settings)
+        await make_seed(settings, show=Terminal().show)
 
 
 async def test_h17_the_database_of_another_network_takes_no_seed(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "data", Settings)
-    await initialise(settings)
+    await initialise(settings, show=Terminal().show)
     elsewhere = settings.model_copy(update={"tron_network": Network.NILE})
 
     with pytest.raises(WrongNetwork):
-        await make_seed(elsewhere)
+        await make_seed(elsewhere, show=Terminal().show)
 
 
 @pytest.mark.parametrize("network", [Network.MAINNET, Network.NILE, Network.SHASTA])

@@ -69,12 +69,12 @@ async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
     master_key.touch(mode=0o600)
     master_key.write_text(MASTER_KEY.hex())
     settings = settings_in(tmp_path, Settings, peer_attempts=1)
-    words = await make_seed(settings)
-    assert words is not None
+    shown: list[str] = []
+    assert await make_seed(settings, show=shown.append)
     tron_client = TronClient()
     runtime = Runtime(service=NAME, settings=settings, clock=clock, transport=answers(tron_client))
     async with serving(create(settings, runtime)) as client:
-        yield Edge(client=client, keys=keys, tron_client=tron_client, words=words)
+        yield Edge(client=client, keys=keys, tron_client=tron_client, words=shown[0])
 
 
 def intent_body(**changes: object) -> dict[str, Any]:

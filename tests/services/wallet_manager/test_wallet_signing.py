@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 from shared.models.tron_client import SigningContextView, TransactionState
 from shared.models.wallet_manager import Purpose, SendKind, SendState
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from shared.tron.decoding import decode_raw_data
 from shared.tron.operation import FreezeBalance, Resource, TransferTrc20, TransferTrx
 from shared.tron.transaction import bandwidth_points

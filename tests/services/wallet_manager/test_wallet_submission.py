@@ -13,7 +13,7 @@ from shared.models.tron_client import (
 )
 from shared.models.wallet_manager import SendState
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from tests.services.wallet_manager.till import (
     RETRY_MS,
     TRX,

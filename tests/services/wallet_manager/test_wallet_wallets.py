@@ -7,7 +7,7 @@ from services.wallet_manager.vault import Leaf, leaf_address
 from shared.errors import KeyReused
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletRole
 from shared.money import Currency
-from shared.peers.http import PeerUnavailable
+from shared.peers.caller import PeerUnavailable
 from shared.tron.hd import AccountPublicKey
 from tests.services.wallet_manager.till import CUSTOMER, TRX, Till
 

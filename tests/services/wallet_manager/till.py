@@ -48,7 +48,7 @@ from shared.models.wallet_manager import (
 )
 from shared.models.wire import BlockRef, FeedItem, FeedView
 from shared.money import Currency, format_base_units
-from shared.peers.http import PeerRefused, PeerUnavailable
+from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.storage import SqliteStorage, Stamp, Storage
 from shared.tron.address import Address
 from shared.tron.networks import FACTS, Network
