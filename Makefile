@@ -15,7 +15,7 @@ $(BIN)/.prod: requirements-prod.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11 to 3.13 is needed; say PYTHON=python3.12, for example"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
-		|| { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+		|| { rm -rf $(VENV); echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
 	@echo "installing what the services run on …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-prod.txt
 	@touch $@

@@ -145,6 +145,13 @@ class ServiceSettings(BaseSettings):
         validation_alias="PEER_TIMEOUT_S",
         description="Seconds for one call to a sibling, connection included.",
     )
+    peer_deadline_s: int = Field(
+        default=25,
+        ge=1,
+        le=300,
+        validation_alias="PEER_DEADLINE_S",
+        description="Seconds for all tries of one call to a sibling together.",
+    )
     peer_attempts: int = Field(
         default=3,
         ge=1,

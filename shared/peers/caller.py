@@ -6,8 +6,9 @@ A sibling's 4xx is an answer and is passed on as it stands. Anything else that i
 
 import asyncio
 import random
+import time
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -58,6 +59,7 @@ class PeerHttp:
         client: the shared connection pool; its transport may be another in tests.
         identity: signs the tokens.
         timeout_s: for one try.
+        deadline_s: for all tries and pauses together.
         attempts: tries of an idempotent call.
     """
 
@@ -69,13 +71,17 @@ class PeerHttp:
         client: httpx.AsyncClient,
         identity: ServiceIdentity,
         timeout_s: float,
+        deadline_s: float,
         attempts: int,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.peer = peer
         self._base_url = base_url.rstrip("/")
         self._client = client
         self._identity = identity
         self._timeout_s = timeout_s
+        self._deadline_s = deadline_s
+        self._monotonic = monotonic
         self._attempts = attempts
         self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
@@ -125,16 +131,22 @@ class PeerHttp:
         key: str | None = None,
         wait_s: float = 0,
     ) -> bytes:
+        deadline_s = self._monotonic() + self._deadline_s + wait_s
         for attempt in range(1, self._attempts + 1):
             try:
                 request = self._request(method, path, scope, params=params, body=body, key=key)
-                return await self._once(request, wait_s)
+                left_s = deadline_s - self._monotonic()
+                return await self._once(request, min(self._timeout_s + wait_s, left_s))
             except PeerUnavailable:
-                if attempt == self._attempts:
+                pause_s = self._pause_s(attempt)
+                if attempt == self._attempts or self._monotonic() + pause_s >= deadline_s:
                     raise
-            pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))
-            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))
+            await asyncio.sleep(pause_s)
         raise AssertionError("a caller has at least one attempt")
+
+    def _pause_s(self, attempt: int) -> float:
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * (1 << (attempt - 1)))
+        return pause_s * self._random.uniform(0.5, 1.5)
 
     def _request(
         self,
@@ -162,9 +174,9 @@ class PeerHttp:
             method, self._base_url + path, params=params, content=content, headers=headers
         )
 
-    async def _once(self, request: httpx.Request, wait_s: float) -> bytes:
+    async def _once(self, request: httpx.Request, limit_s: float) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout_s + wait_s):
+            async with asyncio.timeout(limit_s):
                 response = await self._client.send(request)
         except (httpx.HTTPError, TimeoutError) as error:
             raise PeerUnavailable(

@@ -162,6 +162,7 @@ class Runtime:
             client=self.http,
             identity=await self.identity(),
             timeout_s=self.settings.peer_timeout_s,
+            deadline_s=self.settings.peer_deadline_s,
             attempts=self.settings.peer_attempts,
         )
 

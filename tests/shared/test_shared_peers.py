@@ -1,4 +1,5 @@
 import asyncio
+import time
 import json
 from collections.abc import Callable
 
@@ -74,6 +75,8 @@ def peer_of(
     *,
     attempts: int = 3,
     timeout_s: float = 5,
+    deadline_s: float = 30,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> PeerHttp:
     if not isinstance(transport, httpx.AsyncBaseTransport):
         transport = httpx.MockTransport(transport)
@@ -87,7 +90,9 @@ def peer_of(
             clock=HeldClock(START_MS),
         ),
         timeout_s=timeout_s,
+        deadline_s=deadline_s,
         attempts=attempts,
+        monotonic=monotonic,
     )
 
 
@@ -204,6 +209,15 @@ async def test_a_sibling_that_never_answers_is_left_at_the_deadline() -> None:
         with pytest.raises(PeerUnavailable, match="TimeoutError"):
             await get(peer_of(silent, attempts=2, timeout_s=0.01))
     assert silent.asked == 2
+
+
+async def test_no_try_begins_after_the_deadline_of_the_whole_call() -> None:
+    sibling = Sibling(httpx.Response(503), httpx.Response(503), fine())
+    seconds = iter(range(0, 100, 5))
+    peer = peer_of(sibling, attempts=3, deadline_s=9, monotonic=lambda: float(next(seconds)))
+    with pytest.raises(PeerUnavailable, match="503"):
+        await get(peer)
+    assert len(sibling.requests) == 1
 
 
 async def test_a_sibling_that_was_asked_to_wait_has_that_time_too() -> None:
