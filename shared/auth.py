@@ -37,6 +37,7 @@ EVERY_SERVICE: Final = "lucid-payments"
 SERVICE_TOKEN_S: Final = 60
 MIN_SHARED_SECRET_BYTES: Final = 32
 MAX_TOKEN_CHARACTERS: Final = 4_096
+MAX_VERIFIED: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +159,18 @@ def load_public_key(pem: bytes) -> Ed25519PublicKey:
 
 
 class TokenVerifier:
-    """Turns a bearer token into a Principal, or refuses it without saying much."""
+    """Turns a bearer token into a Principal, or refuses it without saying much.
+
+    A signature that verified once is not verified again by the same verifier, whose keys and
+    revocations never change; the times are checked on every call.
+    """
 
     def __init__(self, *, service: str, keys: TrustedKeys, clock: Clock, leeway_s: int) -> None:
         self._service = service
         self._keys = keys
         self._clock = clock
         self._leeway_s = leeway_s
+        self._verified: dict[str, tuple[Principal, Mapping[str, Any]]] = {}
 
     def verify(self, token: str) -> Principal:
         """Check signature, issuer, audience, times and revocation.
@@ -174,6 +180,17 @@ class TokenVerifier:
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise Unauthenticated("the token is too long")
+        if (known := self._verified.get(token)) is not None:
+            principal, claims = known
+            self._check_times(claims)
+            return principal
+        principal, claims = self._verify_new(token)
+        if len(self._verified) >= MAX_VERIFIED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = (principal, claims)
+        return principal
+
+    def _verify_new(self, token: str) -> tuple[Principal, Mapping[str, Any]]:
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
             match algorithm:
@@ -186,7 +203,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, InvalidSignature, ValueError, TypeError):
             raise Unauthenticated("the token does not verify") from None
 
-    def _verify_key_holder(self, token: str) -> Principal:
+    def _verify_key_holder(self, token: str) -> tuple[Principal, Mapping[str, Any]]:
         claimed = jwt.decode(token, options={"verify_signature": False})
         issuer = claimed.get("iss")
         key = self._keys.public.get(issuer) if isinstance(issuer, str) else None
@@ -196,10 +213,10 @@ class TokenVerifier:
         if not {self._service, EVERY_SERVICE} & _audiences(claims):
             raise Unauthenticated("the token is for another service")
         if issuer == OPERATOR:
-            return self._person(claims, issuer=OPERATOR, denied=frozenset())
-        return self._sibling(claims, issuer)
+            return self._person(claims, issuer=OPERATOR, denied=frozenset()), claims
+        return self._sibling(claims, issuer), claims
 
-    def _verify_gateway(self, token: str) -> Principal:
+    def _verify_gateway(self, token: str) -> tuple[Principal, Mapping[str, Any]]:
         secret = self._keys.shared_secret
         if secret is None or self._service not in GATEWAY_TOKEN_SERVICES:
             raise Unauthenticated("tokens with a shared secret are not accepted here")
@@ -209,7 +226,7 @@ class TokenVerifier:
         audiences = _audiences(claims)
         if audiences and not {self._service, EVERY_SERVICE} & audiences:
             raise Unauthenticated("the token is for another service")
-        return self._person(claims, issuer=GATEWAY, denied=GATEWAY_TOKEN_DENIED)
+        return self._person(claims, issuer=GATEWAY, denied=GATEWAY_TOKEN_DENIED), claims
 
     def _decode(self, token: str, key: Ed25519PublicKey | bytes, algorithm: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(

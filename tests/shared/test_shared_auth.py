@@ -304,6 +304,13 @@ def test_a_token_lives_until_its_end_and_the_leeway(clock: HeldClock) -> None:
     assert refused(verifier(clock), token) == "the token has expired"
 
 
+def test_a_token_that_was_admitted_once_still_ends_in_time(clock: HeldClock) -> None:
+    gate, token = verifier(clock), signed(claims_of_a_person(exp=NOW_S + 60))
+    assert gate.verify(token) == gate.verify(token)
+    clock.advance(seconds=60 + LEEWAY_S)
+    assert refused(gate, token) == "the token has expired"
+
+
 def test_a_token_from_the_future_is_refused_beyond_the_leeway(clock: HeldClock) -> None:
     assert verifier(clock).verify(signed(claims_of_a_person(iat=NOW_S + LEEWAY_S))).scopes
     told = refused(verifier(clock), signed(claims_of_a_person(iat=NOW_S + LEEWAY_S + 1)))
