@@ -22,6 +22,7 @@ from shared.models.wallet_manager import (
     AddressRequest,
     AddressView,
     BalanceView,
+    LockRequest,
     SendLookupRequest,
     SendLookupView,
     SendsRequest,
@@ -52,6 +53,7 @@ def _service(request: Request) -> WalletManager:
 Service = Annotated[WalletManager, Depends(_service)]
 Reader = Annotated[Principal, requires(Scope.WALLETS_READ)]
 Creator = Annotated[Principal, requires(Scope.WALLETS_CREATE)]
+Admin = Annotated[Principal, requires(Scope.WALLETS_ADMIN)]
 SenderService = Annotated[Principal, requires(Scope.WALLETS_SEND)]
 Key = Annotated[str | None, Header(alias=KEY_HEADER, min_length=1, max_length=MAX_KEY_CHARACTERS)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -93,6 +95,15 @@ async def treasury(service: Service, _: Reader) -> WalletView:
 async def wallet(service: Service, _: Reader, wallet_id: str) -> WalletView:
     """Return a wallet by its id or address."""
     return wallet_view(await service.wallets.find(wallet_id))
+
+
+@router.put("/wallets/{wallet_id}/lock", responses=declares(InvalidFields, UnknownWallet))
+async def lock(service: Service, caller: Admin, wallet_id: str, body: LockRequest) -> WalletView:
+    """Stop a wallet from signing, or let it sign again once a person has looked."""
+    changed = await service.wallets.set_lock(
+        wallet_id, is_locked=body.locked, reason=body.reason, by=caller.name
+    )
+    return wallet_view(changed)
 
 
 @router.get("/wallets/{wallet_id}/balance", responses=declares(UnknownWallet))

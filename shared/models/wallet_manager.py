@@ -75,6 +75,13 @@ class WalletListView(View):
     next: str | None = None
 
 
+class LockRequest(Request):
+    """Whether a wallet may sign, decided by a person, with the reason for the record."""
+
+    locked: bool
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
 class BalanceView(View):
     """What the journal says of a wallet at the solid height it has been brought to."""
 

@@ -60,6 +60,10 @@ class Wallet:
         """Return the wallet frozen: nothing is signed for it until a person has looked."""
         return replace(self, status=WalletStatus.LOCKED)
 
+    def unlocked(self) -> "Wallet":
+        """Return the wallet signing again, after a person looked."""
+        return replace(self, status=WalletStatus.ACTIVE)
+
     def with_next_index(self) -> "Wallet":
         """Return the wallet with one more leaf taken."""
         return replace(self, next_index=self.next_index + 1)

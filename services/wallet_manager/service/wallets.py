@@ -18,12 +18,15 @@ from services.wallet_manager.vault import Vault, leaf_address
 from shared.clock import Clock
 from shared.errors import KeyReused, Unavailable
 from shared.ids import NewId, fingerprint, identity
+from shared.logs import get_logger
 from shared.models.tron_client import WatchView
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.money import Currency
 from shared.storage import DuplicateRecord, Page, StaleRecord, written
 from shared.tron.address import Address, InvalidAddress, parse_address
 from shared.tron.hd import AccountPublicKey
+
+log = get_logger(__name__)
 
 TRIES: Final = 20
 WATCH_CHUNK: Final = 1_000
@@ -142,6 +145,23 @@ class Wallets:
         """Return the address asked about and its journal, newest first."""
         _, address = await self._owner(id_or_address)
         return address, await self._store.journal(address, cursor=cursor, limit=limit)
+
+    async def set_lock(
+        self, id_or_address: str, *, is_locked: bool, reason: str, by: str
+    ) -> Wallet:
+        """Stop a wallet from signing, or let it sign again; what was signed before is not touched.
+
+        Raises:
+            UnknownWallet: there is no such wallet.
+        """
+        wallet = await self.find(id_or_address)
+        changed = wallet.locked() if is_locked else wallet.unlocked()
+        if changed.status is not wallet.status:
+            await self._store.save_wallet(changed)
+            log.warning(
+                "wallet.relocked", wallet_id=wallet.id, locked=is_locked, by=by, reason=reason
+            )
+        return changed
 
     async def renew_watches(self) -> bool:
         """Have every address watched that ever was shown, whatever tron-client remembers (H11)."""

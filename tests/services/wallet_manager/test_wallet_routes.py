@@ -131,6 +131,24 @@ async def test_h18_users_see_no_wallets(edge: Edge, role: Role) -> None:
     assert (await edge.post(WALLETS, {"user_id": "u"}, headers))[0] == 403
 
 
+async def test_a_wallet_is_locked_and_unlocked_by_the_operator_alone_and_with_a_reason(
+    edge: Edge,
+) -> None:
+    wallet = await make_wallet(edge)
+    path = f"{WALLETS}/{wallet['wallet_id']}/lock"
+
+    async def put(body: dict[str, object], role: Role = Role.SUPER_ADMIN) -> httpx.Response:
+        return await edge.client.put(path, json=body, headers=edge.keys.person(role))
+
+    assert (await put({"locked": True, "reason": "looking"}, Role.ADMIN)).status_code == 403
+    assert (await put({"locked": True})).json()["errors"][0]["field"] == "reason"
+    assert (await put({"locked": True, "reason": "looking"})).json()["status"] == "locked"
+    assert (await put({"locked": True, "reason": "again"})).json()["status"] == "locked"
+    assert (await put({"locked": False, "reason": "looked"})).json()["status"] == "active"
+    stored = await edge.client.get(f"{WALLETS}/{wallet['wallet_id']}", headers=edge.keys.person())
+    assert stored.json()["status"] == "active"
+
+
 async def test_h18_a_token_for_another_service_is_refused(edge: Edge) -> None:
     headers = edge.keys.service("payout-router", audience="tron-client", scope=Scope.WALLETS_SEND)
 
