@@ -4,6 +4,7 @@ import asyncio
 
 from fastapi import FastAPI
 
+from services import payment_gateway
 from services.payment_gateway.domain.invoices import InvoiceRules
 from services.payment_gateway.loops import loops
 from services.payment_gateway.routes import aliases, invoices, webhooks
@@ -46,7 +47,9 @@ def create(
         return service
 
     routers = (invoices.router, webhooks.router, aliases.router)
-    return application(runtime, build=build, routers=routers, description=str(__doc__))
+    return application(
+        runtime, build=build, routers=routers, description=str(payment_gateway.__doc__)
+    )
 
 
 async def _service(

@@ -4,6 +4,7 @@ import secrets
 
 from fastapi import FastAPI
 
+from services import payout_router
 from services.payout_router.domain import Limits, Policy
 from services.payout_router.loops import dispatch_loop, loops
 from services.payout_router.routes import router
@@ -57,7 +58,9 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         runtime.probes.details = service.details
         return service
 
-    return application(runtime, build=build, routers=(router,), description=str(__doc__))
+    return application(
+        runtime, build=build, routers=(router,), description=str(payout_router.__doc__)
+    )
 
 
 def pace(settings: Settings) -> Pace:

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from services import tron_client
 from services.tron_client.abi_reader import AbiReader
 from services.tron_client.loops import loops
 from services.tron_client.node import Endpoint, NodeHttp, Transport
@@ -60,7 +61,9 @@ def create(
         await runtime.run(*loops(service, scanner, tracker, settings))
         return service
 
-    return application(runtime, build=build, routers=(router,), description=str(__doc__))
+    return application(
+        runtime, build=build, routers=(router,), description=str(tron_client.__doc__)
+    )
 
 
 def _node(

@@ -4,6 +4,7 @@ import secrets
 
 from fastapi import FastAPI
 
+from services import trx_staking
 from services.trx_staking.domain import Policy
 from services.trx_staking.loops import DISPATCH, loops
 from services.trx_staking.routes import router
@@ -44,7 +45,9 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         runtime.probes.details = service.details
         return service
 
-    return application(runtime, build=build, routers=(router,), description=str(__doc__))
+    return application(
+        runtime, build=build, routers=(router,), description=str(trx_staking.__doc__)
+    )
 
 
 def policy(settings: Settings) -> Policy:

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from services import usdt_manager
 from services.usdt_manager.domain import SUN_PER_TRX, FeePolicy
 from services.usdt_manager.loops import loops
 from services.usdt_manager.routes import router
@@ -41,4 +42,6 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         await runtime.run(*loops(service, settings))
         return service
 
-    return application(runtime, build=build, routers=(router,), description=str(__doc__))
+    return application(
+        runtime, build=build, routers=(router,), description=str(usdt_manager.__doc__)
+    )

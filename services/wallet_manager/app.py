@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services import wallet_manager
 from services.wallet_manager.loops import SIGN, SUBMIT, loops
 from services.wallet_manager.routes import router
 from services.wallet_manager.service import Books, Sender, WalletManager, Wallets
@@ -41,7 +42,9 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         service.sender.when_there_is_work(sign=running[SIGN].wake, submit=running[SUBMIT].wake)
         return service
 
-    return application(runtime, build=build, routers=(router,), description=str(__doc__))
+    return application(
+        runtime, build=build, routers=(router,), description=str(wallet_manager.__doc__)
+    )
 
 
 async def _vault(settings: Settings, store: WalletStore) -> Vault:

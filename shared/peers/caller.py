@@ -6,8 +6,8 @@ A sibling's 4xx is an answer and is passed on as it stands. Anything else that i
 
 import asyncio
 import random
-import time
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 

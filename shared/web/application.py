@@ -13,6 +13,7 @@ from shared.access import OPEN_PATHS
 from shared.errors import NotReady
 from shared.version import VERSION
 from shared.web import problems
+from shared.web.description import describe
 from shared.web.edge import Edge, RateLimit
 from shared.web.runtime import Runtime, Starter, stopped
 from shared.web.security import scopes_asked
@@ -58,6 +59,7 @@ def application(
     for router in routers:
         app.include_router(router)
     _check_guards(app, open_prefixes)
+    app.openapi = describe(app, open_prefixes=open_prefixes)  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(
         Edge,
         gate=runtime.gate,

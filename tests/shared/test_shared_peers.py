@@ -1,6 +1,6 @@
 import asyncio
-import time
 import json
+import time
 from collections.abc import Callable
 
 import httpx

@@ -611,6 +611,22 @@ async def test_every_reference_of_the_api_description_leads_somewhere(
     assert told["content"][MEDIA_TYPE]["schema"]["properties"].keys() >= {"code", "detail"}
 
 
+async def test_the_api_description_says_what_callers_meet(client: httpx.AsyncClient) -> None:
+    description = (await client.get("/openapi.json")).json()
+    operations = [
+        (path, operation)
+        for path, item in description["paths"].items()
+        for operation in item.values()
+    ]
+    for path, operation in operations:
+        assert "422" not in operation["responses"], path
+        guarded = path not in OPEN_PATHS
+        assert ("security" in operation) is guarded, path
+        assert ("401" in operation["responses"]) is guarded, path
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+    assert description["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
 def _references(node: Any) -> list[str]:
     if isinstance(node, dict):
         own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []

@@ -166,7 +166,8 @@ def _call_answer(answer: dict[str, Any]) -> CallAnswer:
 
 def _ran(answer: dict[str, Any], message: str) -> CallAnswer:
     outputs = answer.get("constant_result", [])
-    returns = answer.get("transaction", {}).get("ret", [{}])
+    transaction = answer.get("transaction", {})
+    returns = transaction.get("ret", [{}]) if isinstance(transaction, dict) else None
     numbers = (answer.get("energy_used", 0), answer.get("energy_penalty", 0))
     is_readable = (
         isinstance(outputs, list)

@@ -51,6 +51,7 @@ class _Ret(msgspec.Struct):
 class _Transaction(msgspec.Struct):
     txID: str  # noqa: N815 - a node's own word
     raw_data_hex: str
+    signature: list[str] = []
     ret: list[_Ret] = []
 
 
@@ -118,6 +119,8 @@ def read_blocks(answer: Any, *, first: int) -> list[Body]:
     if not isinstance(blocks, list):
         raise InconsistentBlock("a list of blocks is no list")
     bodies = [read_block(block, height=first + index) for index, block in enumerate(blocks)]
+    if None in bodies:
+        raise InconsistentBlock("a list of blocks holds an empty one")
     return [body for body in bodies if body is not None]
 
 
