@@ -118,9 +118,13 @@ class Books:
             booked = await self._booked(solid)
             explained = await self._store.attempts([one.txid for one in solid])
             for transfer in solid:
-                if transfer.transfer_id not in booked:
-                    self._book(transfer, ours, explained, ledger, change)
-                    booked.add(transfer.transfer_id)
+                if transfer.transfer_id in booked:
+                    continue
+                is_explained = transfer.txid in explained
+                self._book(transfer, ours, ledger, change, is_explained=is_explained)
+                booked.add(transfer.transfer_id)
+                if transfer.sender in ours and not is_explained:
+                    await self._lock_owner(transfer.sender, change)
             ledger.write(change)
             if not change.is_empty():
                 await self._store.commit(change)
@@ -134,19 +138,20 @@ class Books:
         self,
         transfer: TransferView,
         ours: set[Address],
-        explained: dict[str, Attempt],
         ledger: "_Ledger",
         change: Change,
+        *,
+        is_explained: bool,
     ) -> None:
         amount = int(transfer.amount_base_units)
         postings: tuple[Posting, ...] = ()
-        kind = "internal" if transfer.txid in explained else "deposit"
+        kind = "internal" if is_explained else "deposit"
         if transfer.recipient in ours:
             postings += (
                 Posting(account=transfer.recipient, currency=transfer.currency, amount=amount),
                 Posting(account=CHAIN, currency=transfer.currency, amount=-amount),
             )
-        if transfer.sender in ours and transfer.txid not in explained:
+        if transfer.sender in ours and not is_explained:
             kind = "unexplained_outflow"
             postings += moved(transfer.sender, CHAIN, transfer.currency, amount)
             self._raise_alarm("transfer.unexplained", transfer.txid)
@@ -236,13 +241,24 @@ class Books:
     async def _frozen(self, send: Send, fate: TransactionView, change: Change) -> Send:
         """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
         self._raise_alarm("attempt.came_back", fate.txid)
-        wallet = await self._store.wallet(send.wallet_id)
-        if wallet is not None and wallet.status is not WalletStatus.LOCKED:
-            change.wallet(wallet.locked())
+        await self._lock(send.wallet_id, change)
         held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
         if held is send:
             return send
         return replace(held, waiting_for="a person: an attempt proved absent came back on chain")
+
+    async def _lock_owner(self, address: Address, change: Change) -> None:
+        """Lock the wallet of an address that paid without an order: its key may be stolen."""
+        deposit = await self._store.address(address)
+        wallet = None if deposit else await self._store.wallet_by_address(address)
+        wallet_id = deposit.wallet_id if deposit else wallet.id if wallet else None
+        if wallet_id is not None:
+            await self._lock(wallet_id, change)
+
+    async def _lock(self, wallet_id: str, change: Change) -> None:
+        wallet = await self._store.wallet(wallet_id)
+        if wallet is not None and wallet.status is not WalletStatus.LOCKED:
+            change.wallet(wallet.locked())
 
     def _raise_alarm(self, event: str, txid: str) -> None:
         log.error(event, txid=txid)

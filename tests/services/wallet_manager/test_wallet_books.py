@@ -427,6 +427,7 @@ async def test_money_that_leaves_without_a_send_raises_an_alarm(till: Till) -> N
     await till.transfers(transfer(TRX, Currency.TRX, sender=treasury.address, recipient=STRANGER))
 
     assert "unexplained" in (till.books.alarm() or "")
+    assert (await till.wallets.treasury()).status is WalletStatus.LOCKED
     assert (await held_and_settled(till, treasury))["TRX"] == (0, 999 * TRX)
     await assert_journal_tells_the_positions(till)
 
