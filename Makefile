@@ -36,7 +36,7 @@ check: $(BIN)/.dev ## format, lint, types, imports, dependencies, unit tests; un
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt 2>&1 || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/deptry . > $(VENV)/deptry.txt 2>&1 || { cat $(VENV)/deptry.txt; exit 1; }
-	@$(BIN)/python -m pytest -m "not system and not property" -n auto
+	@$(BIN)/python -m pytest -m "not system and not property and not containers" -n auto
 
 test: check ## check, then property and system tests
 	@$(BIN)/python -m pytest -m "property" -n auto
@@ -56,6 +56,8 @@ proto: $(BIN)/.dev ## regenerate the protobuf code
 
 constraints: $(BIN)/.dev ## write down every version that is installed
 	@$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+include docker/containers.mk
 
 clean: ## remove caches and the virtual environment; never data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

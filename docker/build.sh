@@ -4,6 +4,7 @@
 #   dependencies ARCHITECTURE   wheels of docker/requirements.lock alone, into /out/opt/deps
 #   bytecode                    the runtime's standard library at /stdlib, compiled, into /out/usr/lib
 #   application PACKAGE …       code of these packages and modules from /src, into /out/opt/app
+#   bill IMAGE VERSION          the bill of materials, into /out/opt/app
 #   data OWNER …                empty data folders of these services, into /out/data
 #
 # Everything is dated SOURCE_DATE_EPOCH and compiled by content, so that two builds are alike.
@@ -60,6 +61,10 @@ application() {
   cp /src/docker/health.py /out/opt/app/health.py
   compiled /out/opt/app /opt/app
   dated /out
+}
+
+bill() {
+  python /src/docker/bill.py /src/docker/requirements.lock "$@" > /out/opt/app/bill-of-materials.cdx.json
 }
 
 data() {

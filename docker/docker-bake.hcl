@@ -36,6 +36,7 @@ target "common" {
 
 target "image" {
   inherits   = ["common"]
+  attest     = ["type=provenance,disabled=true"]
   matrix     = { name = NAMES }
   name       = name
   dockerfile = "docker/${name}/Dockerfile"
@@ -47,6 +48,7 @@ target "image" {
 
 target "arm64" {
   inherits   = ["common"]
+  attest     = ["type=provenance,disabled=true"]
   matrix     = { name = NAMES }
   name       = "${name}-arm64"
   dockerfile = "docker/${name}/Dockerfile"

@@ -178,7 +178,21 @@ class ServiceSettings(BaseSettings):
         ge=1,
         le=10_000,
         validation_alias="MAX_CONCURRENT_REQUESTS",
-        description="Requests under way before new ones are answered 503.",
+        description="Requests under way before new ones are answered 503; probes are not counted.",
+    )
+    max_connections: int = Field(
+        default=1_000,
+        ge=16,
+        le=100_000,
+        validation_alias="MAX_CONNECTIONS",
+        description="Open connections before new ones are turned away.",
+    )
+    body_timeout_s: int = Field(
+        default=15,
+        ge=1,
+        le=600,
+        validation_alias="BODY_TIMEOUT_S",
+        description="Seconds in which a request's body must have come.",
     )
     rate_limit_requests: int = Field(
         default=100,

@@ -15,9 +15,11 @@
     │   ├── KeyReused         409  LUCID_ERR_1401  same key, other body
     │   └── InsufficientFunds 409  LUCID_ERR_1402  with the amounts
     ├── BodyTooLarge          413  LUCID_ERR_1500
+    ├── BodyTooSlow           408  LUCID_ERR_1501
     ├── TooManyRequests       429  LUCID_ERR_1600
     └── Unavailable           503  LUCID_ERR_1900  a peer, a node or a setting is missing
-        └── NotReady          503  LUCID_ERR_1901
+        ├── NotReady          503  LUCID_ERR_1901
+        └── Overloaded        503  LUCID_ERR_1903
 
 Services add their own beside the domain that raises them, in the range of their port's last two
 digits (payout-router 8092: LUCID_ERR_92xx).
@@ -163,6 +165,14 @@ class BodyTooLarge(Problem):
     title = "Body too large"
 
 
+class BodyTooSlow(Problem):
+    """The body did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "LUCID_ERR_1501"
+    title = "Body too slow"
+
+
 class TooManyRequests(Problem):
     """The caller exceeds its rate."""
 
@@ -184,6 +194,13 @@ class NotReady(Unavailable):
 
     code = "LUCID_ERR_1901"
     title = "Not ready"
+
+
+class Overloaded(Unavailable):
+    """As many requests are under way as this service takes on."""
+
+    code = "LUCID_ERR_1903"
+    title = "Overloaded"
 
 
 class InternalError(Problem):

@@ -110,7 +110,7 @@ class FeedSource(Generic[V]):
                 return await self._read(trimmed.start - 1, limit=limit, joining=False)
             raise FeedLost("events after this cursor are no longer kept; resynchronise") from None
         except InvalidCursor:
-            raise BadCursor("this cursor lies beyond the end of the feed") from None
+            raise self._lost_tail() from None
 
     async def acknowledge(self, *, consumer: str, cursor: str) -> None:
         """Register a consumer with how far it has durably come, so that nothing after is dropped."""
@@ -121,7 +121,14 @@ class FeedSource(Generic[V]):
         except FeedTrimmed:
             raise FeedLost("events after this cursor are no longer kept; resynchronise") from None
         except InvalidCursor:
-            raise BadCursor("this cursor lies beyond the end of the feed") from None
+            raise self._lost_tail() from None
+
+    def _lost_tail(self) -> FeedReset:
+        """Return what to raise when somebody saw events that are gone: the database was set back (H5)."""
+        return FeedReset(
+            "this cursor lies beyond the end of the feed; start again from the beginning",
+            incarnation=self._storage.incarnation,
+        )
 
     def _number(self, cursor: str) -> int:
         if not cursor:

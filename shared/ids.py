@@ -1,8 +1,10 @@
 """Identifiers: time-ordered ids with a type prefix, and identities derived from what a caller said.
 
-An object has two names. Its id (``po_0192…``) is ours, made once, and sorts by time. Its identity is
-the hash of who asked, for what kind of thing and under which key, and is unique: it makes a repeat of
-the same request find the first one (hazard H3).
+An object has two names. Its identity is the hash of who asked, for what kind of thing and under which
+key, and is unique: it makes a repeat of the same request find the first one (hazard H3). Its id is
+what others call it. Where money follows, the id is the beginning of the identity, so that even a
+repeat after the record was lost leads to the same send and the same address; elsewhere it is made
+once and sorts by time (``wal_0192…``).
 """
 
 import hashlib
@@ -31,6 +33,8 @@ PREFIXES: Final = frozenset(
     }
 )
 
+ID_DIGITS: Final = 32
+
 NewId = Callable[[str], str]
 """Makes an id for a prefix; services take it by argument so that tests can predict ids."""
 
@@ -49,6 +53,13 @@ def identity(principal: str, family: str, key: str) -> str:
     """
     material = json.dumps([principal, family, key], ensure_ascii=False).encode()
     return hashlib.sha256(material).hexdigest()
+
+
+def object_id(prefix: str, identity: str) -> str:
+    """Return the id of an object that money follows: the beginning of its identity."""
+    if prefix not in PREFIXES:
+        raise ValueError(f"unknown id prefix {prefix!r}")
+    return f"{prefix}_{identity[:ID_DIGITS]}"
 
 
 def fingerprint(body: object) -> str:

@@ -154,7 +154,9 @@ BANNED: Final = {
     "a patched object": re.compile(r"\bmock\.patch|unittest\.mock|monkeypatch\.setattr"),
     "something left to do": re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b"),
     "a swallowed error": re.compile(r"except (?:Base)?Exception:\s*(?:pass|\.\.\.)|except:\s"),
-    "a path of one machine": re.compile(r"""["' (=](?:/(?:work|root|home|Users)/(?!nonroot)\w|[A-Z]:\\\\)"""),
+    "a path of one machine": re.compile(
+        r"""["' (=](?:/(?:work|root|home|Users)/(?!nonroot)\w|[A-Z]:\\\\)"""
+    ),
     "a word of another trade": re.compile(
         r"(?i)\b(?:chat|coding|ai)[ -]?(?:assistant|session)s?\b|\b(?:this|the|our) session\b"
     ),

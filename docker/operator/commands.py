@@ -1,13 +1,14 @@
 """The operator's commands in a container: keys and seed made once, secrets put in place, backups.
 
-  init                  make what is missing; on a network with real money only if setup ran before
-  setup                 the same, and show the seed and the recovery key this once
-  token                 print the operator's token
-  secret SERVICE NAME   put standard input in place as a service's secret
-  backup                write a sealed copy of every running service's database
+init                  make what is missing; on a network with real money only if setup ran before
+setup                 the same, and show the seed and the recovery key this once
+token                 print the operator's token
+secret SERVICE NAME   put standard input in place as a service's secret
+backup                write a sealed copy of every running service's database
 """
 # ruff: noqa: INP001 - a program in an image, not a package
 
+import asyncio
 import os
 import sys
 from typing import Final
@@ -15,9 +16,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from services.backup import back_up
-from services.init import Layout, main, make_keys
+from services.init import Layout, initialise, make_keys, show
 from services.wallet_manager.settings import Settings
-from shared.config import MAX_SECRET_BYTES, SERVICES, explain
+from shared.config import MAX_SECRET_BYTES, SERVICES, ConfigurationMissing, explain
+from shared.storage import StorageError
 from shared.tron.networks import Network
 
 FIRST_SETUP: Final = """\
@@ -42,10 +44,16 @@ def init(settings: Settings, *, is_shown: bool) -> int:
     if not is_shown and settings.tron_network is not Network.DEVNET:
         sys.stderr.write(FIRST_SETUP)
         return 1
-    status = main()
-    if status == 0:
-        finished.touch(mode=0o600)
-    return status
+    made = asyncio.run(initialise(settings, show=show))
+    for path in made.paths:
+        sys.stdout.write(f"made {path}\n")
+    if made.running:
+        sys.stderr.write(
+            "whether there is a seed is not known: stop wallet-manager, run this again\n"
+        )
+        return 1
+    finished.touch(mode=0o600)
+    return 0
 
 
 def token(settings: Settings) -> int:
@@ -76,30 +84,26 @@ def secret(settings: Settings, service: str, name: str) -> int:
     return 0
 
 
-def run(arguments: list[str]) -> int:
+def dispatch(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
-    try:
-        match arguments:
-            case ["init"]:
-                return init(Settings(), is_shown=False)
-            case ["setup"]:
-                return init(Settings(), is_shown=True)
-            case ["token"]:
-                return token(Settings())
-            case ["secret", service, name]:
-                return secret(Settings(), service, name)
-            case ["backup"]:
-                return back_up()
-            case _:
-                sys.stderr.write(f"{__doc__}\n")
-                return 2
-    except ValidationError as error:
-        sys.stderr.write(f"{arguments[0]}: {explain(error)}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"{arguments[0]}: {error}\n")
-        return 1
+    match arguments:
+        case ["init" | "setup" as command]:
+            return init(Settings(), is_shown=command == "setup")
+        case ["token"]:
+            return token(Settings())
+        case ["secret", service, name]:
+            return secret(Settings(), service, name)
+        case ["backup"]:
+            return back_up()
+        case _:
+            sys.stderr.write(f"{__doc__}\n")
+            return 2
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(dispatch(sys.argv[1:]))
+    except ValidationError as error:
+        sys.exit(explain(error))
+    except (ConfigurationMissing, StorageError, OSError) as error:
+        sys.exit(str(error))

@@ -64,7 +64,6 @@ async def _service(
         announcer=Announcer(new_id=new_id, network=settings.tron_network.value),
         bell=Bell(),
         clock=runtime.clock,
-        new_id=new_id,
         rules=_rules(runtime, settings),
     )
     return PaymentGateway(

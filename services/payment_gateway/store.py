@@ -80,10 +80,10 @@ INVOICES: Final = Collection(
     indexes=(
         Index("identity", ("identity",), unique=True),
         Index("address", ("address",), unique=True),
-        Index("newest", ("stage",)),
-        Index("state", ("stage", "state")),
-        Index("owner", ("stage", "owner")),
-        Index("owner_state", ("stage", "owner", "state")),
+        Index("newest", ("stage", "created_at_ms")),
+        Index("state", ("stage", "state", "created_at_ms")),
+        Index("owner", ("stage", "owner", "created_at_ms")),
+        Index("owner_state", ("stage", "owner", "state", "created_at_ms")),
         Index("deadline", ("deadline_ms",), where=(*_SHOWN, ("state", OPEN_STATES))),
     ),
 )

@@ -11,6 +11,7 @@ from services.tron_client.domain.parameters import fees_view, parameters_view
 from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.transactions import (
     NotATransaction,
+    SentAlready,
     TransactionOfAnother,
     UnknownTransaction,
     block_ref,
@@ -193,7 +194,8 @@ async def acknowledge_transfers(
 
 
 @router.post(
-    "/transactions", responses=declares(NotATransaction, TransactionOfAnother, NothingScanned)
+    "/transactions",
+    responses=declares(NotATransaction, TransactionOfAnother, SentAlready, NothingScanned),
 )
 async def submit(service: Service, _: Submitter, body: SubmitRequest) -> SubmitView:
     """Store signed transactions and bring them to the chain; repeats are harmless."""

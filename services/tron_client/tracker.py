@@ -13,6 +13,7 @@ from services.tron_client.domain.blocks import Anchor, Body, InconsistentBlock, 
 from services.tron_client.domain.progress import HeldBlock, Progress
 from services.tron_client.domain.transactions import (
     Outcome,
+    SentAlready,
     Tracked,
     TransactionOfAnother,
     effect_of,
@@ -83,6 +84,7 @@ class Tracker:
         Raises:
             NotATransaction: one is not what it is said to be; none was stored.
             TransactionOfAnother: one was submitted before for another send; none was stored.
+            SentAlready: another one of its send is not proved absent; none was stored.
             NothingScanned: nothing could be followed yet.
         """
         async with self._sight.lock:
@@ -152,9 +154,22 @@ class Tracker:
                 raise TransactionOfAnother(
                     f"{each.id} was submitted for {before.send_key}", txid=each.id
                 )
+        for each in fresh.values():
+            await self._check_first(each, fresh)
         await self._store.save(fresh.values())
         self._sight.txids |= {bytes.fromhex(txid) for txid in fresh}
         return known | {txid: replace(each, version=1) for txid, each in fresh.items()}
+
+    async def _check_first(self, new: Tracked, fresh: Mapping[str, Tracked]) -> None:
+        """Refuse a second transaction of a send whose first may still pay, whoever forgot that one."""
+        others = [*await self._store.transactions_for(new.send_key), *fresh.values()]
+        for other in others:
+            if other.send_key == new.send_key and other.id != new.id and not other.is_absent:
+                log.error("transaction.second", txid=new.id, first=other.id, send_key=new.send_key)
+                raise SentAlready(
+                    f"{other.id} was submitted for {new.send_key} and is not proved absent",
+                    txid=new.id,
+                )
 
     async def _broadcast(self, transactions: Sequence[Tracked]) -> list[Tracked]:
         """Send bytes to the node, at once but in bounds, and store what came of it."""

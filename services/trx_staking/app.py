@@ -34,7 +34,6 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
             chain=chain,
             sender=sender,
             clock=runtime.clock,
-            new_id=new_id,
             policy=policy(settings),
             owner=secrets.token_hex(8),
             silence_ms=settings.reconcile_after_s * MS_PER_S,

@@ -24,7 +24,7 @@ from services.trx_staking.store import StakeStore, Step, stake_view
 from shared.clock import Clock
 from shared.errors import KeyReused, NotFound
 from shared.feeds import FeedFollower
-from shared.ids import NewId, fingerprint, identity, split_send_key
+from shared.ids import fingerprint, identity, object_id, split_send_key
 from shared.logs import get_logger
 from shared.models.tron_client import AccountView
 from shared.models.trx_staking import (
@@ -118,7 +118,6 @@ class TrxStaking:
         chain: Chain,
         sender: Sender,
         clock: Clock,
-        new_id: NewId,
         policy: Policy,
         owner: str,
         silence_ms: int,
@@ -127,7 +126,6 @@ class TrxStaking:
         self._chain = chain
         self._sender = sender
         self._clock = clock
-        self._new_id = new_id
         self._policy = policy
         self._owner = owner
         self._silence_ms = silence_ms
@@ -274,7 +272,7 @@ class TrxStaking:
             raise
         stake = take_on(
             order,
-            stake_id=self._new_id("stk"),
+            stake_id=object_id("stk", claim.identity),
             claim=claim,
             policy=self._policy,
             at_ms=self._clock.now_ms(),

@@ -1,9 +1,9 @@
 """usdt-manager's use cases."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from services.usdt_manager.domain import (
     FeePolicy,
@@ -24,6 +24,8 @@ from shared.models.wallet_manager import Intent, SendKind, SendResult
 from shared.money import DECIMALS, MicroUsdt
 from shared.tron import abi
 from shared.tron.address import EVM_LENGTH, Address, address_from_bytes
+
+T = TypeVar("T")
 
 CALLS_AT_ONCE: Final = 99
 MAX_KNOWN: Final = 20_000
@@ -83,9 +85,9 @@ class UsdtManager:
         symbol, decimals, paused = answers
         found = Token(
             id=self.contract,
-            symbol=abi.decode_string(bytes.fromhex(symbol.result)),
-            decimals=abi.decode_uint256(bytes.fromhex(decimals.result)),
-            paused=abi.decode_bool(bytes.fromhex(paused.result)),
+            symbol=_read(abi.decode_string, symbol),
+            decimals=_read(abi.decode_uint256, decimals),
+            paused=_read(abi.decode_bool, paused),
             checked_at_ms=self._clock.now_ms(),
         )
         if found.decimals != DECIMALS:
@@ -104,7 +106,7 @@ class UsdtManager:
     async def balance(self, address: Address) -> MicroUsdt:
         """Return what the contract says an address holds, at the node's head."""
         (answer,) = await self._call(address, [abi.encode_balance_of(address)])
-        return MicroUsdt(abi.decode_uint256(bytes.fromhex(answer.result)))
+        return MicroUsdt(_read(abi.decode_uint256, answer))
 
     async def preflight(self, request: PreflightRequest) -> tuple[MicroUsdt, list[Needs]]:
         """Say what each transfer needs at most and what speaks against it.
@@ -143,7 +145,7 @@ class UsdtManager:
             )
             for transfer in request.transfers
         ]
-        return MicroUsdt(abi.decode_uint256(bytes.fromhex(balance_call.result))), needs
+        return MicroUsdt(_read(abi.decode_uint256, balance_call)), needs
 
     async def transfer(self, intents: Sequence[Intent], *, caller: str | None) -> list[SendResult]:
         """Hand a service's own intents on to wallet-manager.
@@ -180,7 +182,7 @@ class UsdtManager:
         asked = [address for address in dict.fromkeys(addresses) if address not in known]
         answers = await self._call(owner, [abi.encode_is_black_listed(one) for one in asked])
         for address, answer in zip(asked, answers, strict=True):
-            listed = abi.decode_bool(bytes.fromhex(answer.result))
+            listed = _read(abi.decode_bool, answer)
             known[address] = Standing(blacklisted=listed, asked_at_ms=now_ms)
             self._known.pop(address, None)
             self._known[address] = known[address]
@@ -197,3 +199,10 @@ class UsdtManager:
         for start in range(0, len(calls), CALLS_AT_ONCE):
             answers += await self._chain.call_contracts(calls[start : start + CALLS_AT_ONCE])
         return answers
+
+
+def _read(decode: Callable[[bytes], T], answer: CallView) -> T:
+    try:
+        return decode(bytes.fromhex(answer.result))
+    except abi.InvalidAbi as error:
+        raise WrongToken(f"the USDT contract's answer cannot be read: {error}") from None

@@ -89,6 +89,15 @@ def _service(
     books = Books(
         store=store, clock=clock, max_attempts=settings.max_send_attempts, books_lock=lock
     )
+
+    async def verdicts_again() -> None:
+        await sender.hand_over_again()
+        await books.restart_after_loss(VERDICTS)
+
+    async def transfers_again() -> None:
+        await wallets.renew_watches()
+        await books.restart_after_loss(TRANSFERS)
+
     return WalletManager(
         wallets=wallets,
         sender=sender,
@@ -99,14 +108,14 @@ def _service(
             load_cursor=lambda: books.cursor(VERDICTS),
             apply=books.apply_verdicts,
             acknowledge=lambda cursor: chain.acknowledge(VERDICTS, consumer=NAME, cursor=cursor),
-            resync=lambda: books.restart(VERDICTS),
+            resync=verdicts_again,
         ),
         transfers=FeedFollower(
             pages=chain.transfers,
             load_cursor=lambda: books.cursor(TRANSFERS),
             apply=books.apply_transfers,
             acknowledge=lambda cursor: chain.acknowledge(TRANSFERS, consumer=NAME, cursor=cursor),
-            resync=lambda: books.restart(TRANSFERS),
+            resync=transfers_again,
         ),
     )
 

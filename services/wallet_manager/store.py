@@ -222,9 +222,11 @@ class WalletStore:
         )
         return page.items
 
-    async def in_state(self, state: SendState, *, limit: int) -> list[Send]:
-        """Return sends in a state, longest due first."""
-        return (await self.storage.list(SENDS, "state", state.value, limit=limit)).items
+    async def in_state(
+        self, state: SendState, *, limit: int, cursor: str | None = None
+    ) -> Page[Send]:
+        """Return a page of the sends in a state, longest due first."""
+        return await self.storage.list(SENDS, "state", state.value, limit=limit, cursor=cursor)
 
     async def count(self, state: SendState) -> int:
         """Count the sends in a state."""

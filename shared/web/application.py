@@ -14,7 +14,7 @@ from shared.errors import NotReady
 from shared.version import VERSION
 from shared.web import problems
 from shared.web.description import describe
-from shared.web.edge import Edge, RateLimit
+from shared.web.edge import Edge, RateLimit, RequestLimits
 from shared.web.runtime import Runtime, Starter, stopped
 from shared.web.security import scopes_asked
 
@@ -66,7 +66,11 @@ def application(
         rate_limit=_rate_limit(runtime),
         metrics=runtime.metrics,
         network=runtime.settings.tron_network.value,
-        max_body_bytes=runtime.settings.max_body_bytes,
+        limits=RequestLimits(
+            max_body_bytes=runtime.settings.max_body_bytes,
+            body_timeout_s=runtime.settings.body_timeout_s,
+            max_concurrent_requests=runtime.settings.max_concurrent_requests,
+        ),
         open_prefixes=open_prefixes,
     )
     return app

@@ -3,9 +3,11 @@
 Plain ASGI, so that streams and long polls pass through untouched.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +17,14 @@ from uuid6 import uuid7
 
 from shared.access import OPEN_PATHS
 from shared.auth import Principal, TokenVerifier
-from shared.errors import BodyTooLarge, Problem, TooManyRequests, Unauthenticated
+from shared.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Overloaded,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+)
 from shared.logs import request_id
 from shared.metrics import Metrics
 from shared.web.problems import crash_response, problem_response
@@ -71,6 +80,21 @@ class Gate:
         return self.verifier.verify(token.strip())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """How much a caller may ask for.
+
+    Attributes:
+        max_body_bytes: larger bodies are refused before they are read.
+        body_timeout_s: in which a body must have come.
+        max_concurrent_requests: under way before new ones are answered 503; probes always pass.
+    """
+
+    max_body_bytes: int
+    body_timeout_s: float
+    max_concurrent_requests: int
+
+
 class Edge:
     """The outermost layer of a service.
 
@@ -80,7 +104,7 @@ class Edge:
         rate_limit: applies to people; services are trusted to pace themselves.
         metrics: counts every answer.
         network: told with every answer, so that nobody takes play money for real (hazard H17).
-        max_body_bytes: larger bodies are refused before they are read.
+        limits: what a caller may ask for.
         open_prefixes: further paths without a token, each guarded by an unguessable part.
     """
 
@@ -92,7 +116,7 @@ class Edge:
         rate_limit: RateLimit,
         metrics: Metrics,
         network: str,
-        max_body_bytes: int,
+        limits: RequestLimits,
         open_prefixes: tuple[str, ...] = (),
     ) -> None:
         self._app = app
@@ -100,7 +124,8 @@ class Edge:
         self._rate_limit = rate_limit
         self._metrics = metrics
         self._network = network
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
+        self._under_way = 0
         self._open_prefixes = open_prefixes
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -140,14 +165,17 @@ class Edge:
             await response(scope, receive, answer.send)
             return
         scope.setdefault("state", {})["principal"] = principal
-        limited = _LimitedBody(receive, self._max_body_bytes)
+        limited = _LimitedBody(receive, self._limits)
+        self._under_way += 1
         try:
             await self._app(scope, limited.receive, answer.send)
-        except BodyTooLarge as problem:
+        except (BodyTooLarge, BodyTooSlow) as problem:
             if answer.status:
                 raise
             response = problem_response(problem, path=scope["path"])
             await response(scope, receive, answer.send)
+        finally:
+            self._under_way -= 1
 
     def _principal(self, path: str, headers: Headers) -> Principal | None:
         authorization = headers.get("authorization")
@@ -159,34 +187,47 @@ class Edge:
         principal = self._gate.admit(authorization)
         if principal.service is None:
             self._rate_limit.take(principal.name)
+        if self._under_way >= self._limits.max_concurrent_requests:
+            raise Overloaded("too many requests are under way here", retry_after_s=1)
         return principal
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
-        if not _LENGTH.fullmatch(length) or int(length) > self._max_body_bytes:
+        limit_bytes = self._limits.max_body_bytes
+        if not _LENGTH.fullmatch(length) or int(length) > limit_bytes:
             raise BodyTooLarge(
-                f"bodies may have at most {self._max_body_bytes} bytes",
-                limit_bytes=self._max_body_bytes,
+                f"bodies may have at most {limit_bytes} bytes", limit_bytes=limit_bytes
             )
 
 
 class _LimitedBody:
-    """Counts a body as it arrives, for senders that do not say its length."""
+    """Counts and times a body as it arrives, for senders that do not say its length or dawdle."""
 
-    def __init__(self, receive: Receive, limit_bytes: int) -> None:
+    def __init__(self, receive: Receive, limits: RequestLimits) -> None:
         self._receive = receive
-        self._left = limit_bytes
-        self._limit_bytes = limit_bytes
+        self._limits = limits
+        self._left = limits.max_body_bytes
+        self._deadline_s = asyncio.get_running_loop().time() + limits.body_timeout_s
+        self._is_complete = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if self._is_complete:  # what comes now is the caller hanging up
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"the body must have come within {self._limits.body_timeout_s} s"
+            ) from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                raise BodyTooLarge(
-                    f"bodies may have at most {self._limit_bytes} bytes",
-                    limit_bytes=self._limit_bytes,
-                )
+            self._is_complete = not message.get("more_body", False)
+        if self._left < 0:
+            limit_bytes = self._limits.max_body_bytes
+            raise BodyTooLarge(
+                f"bodies may have at most {limit_bytes} bytes", limit_bytes=limit_bytes
+            )
         return message
 
 

@@ -43,7 +43,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=settings.max_concurrent_requests,
+        limit_concurrency=settings.max_connections,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
         h11_max_incomplete_event_size=16_384,

@@ -22,9 +22,8 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
 sources() {
-  # shellcheck source=/dev/null
   local own
-  own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  own=$(awk -F= '$1 == "VERSION_CODENAME" {print $2}' /etc/os-release)
   sed "s/$own/$suite/g" /etc/apt/sources.list.d/debian.sources
 }
 

@@ -12,7 +12,7 @@ readonly needed=(containerd runc iptables tini mmdebstrap qemu-user-static binfm
 readonly newer=(docker.io docker-cli docker-compose docker-buildx)
 
 mkdir -p "$work"/trixie/{lists,cache/archives}/partial
-own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+own=$(awk -F= '$1 == "VERSION_CODENAME" {print $2}' /etc/os-release)
 apt_conf=$work/trixie/apt.conf
 sed "s/$own/trixie/g" /etc/apt/sources.list.d/debian.sources > "$work/trixie/debian.sources"
 cat > "$apt_conf" <<CONF

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from shared.access import OPEN_PATHS, Role, Scope
 from shared.auth import OPERATOR, Principal
@@ -40,7 +42,7 @@ from shared.storage import (
 )
 from shared.tron.networks import Network
 from shared.web.application import UnguardedRoute, application, service_of
-from shared.web.edge import RateLimit
+from shared.web.edge import Edge, Gate, RateLimit, RequestLimits
 from shared.web.problems import MEDIA_TYPE, declares
 from shared.web.runtime import Runtime, Starter
 from shared.web.security import idempotency_key, requires
@@ -315,6 +317,80 @@ async def test_a_body_beyond_the_limit_is_refused_as_it_arrives(
     headers = {"content-type": "application/json"}
     problem(await client.post(path, content=endless(), headers=headers), 413, "LUCID_ERR_1500")
     assert sent <= 2 * LIMIT_BYTES
+
+
+class Asgi:
+    """Calls an edge as a server does, with a body that comes as the test says."""
+
+    def __init__(self, keys: Keys, gate: Gate, app: ASGIApp, limits: RequestLimits) -> None:
+        self.answers: list[Message] = []
+        self._token = keys.person()["Authorization"]
+        self._edge = Edge(
+            app,
+            gate=gate,
+            rate_limit=RateLimit(requests=9, burst=9, window_s=1),
+            metrics=Metrics(),
+            network="devnet",
+            limits=limits,
+        )
+
+    async def call(self, receive: Receive, path: str = "/x") -> list[int]:
+        headers = [(b"authorization", self._token.encode())]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        await self._edge(scope, receive, self._send)
+        return [one["status"] for one in self.answers if one["type"] == "http.response.start"]
+
+    async def _send(self, message: Message) -> None:
+        self.answers.append(message)
+
+
+async def reads_its_body(_: AsgiScope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def test_a_body_that_does_not_come_in_time_is_not_waited_for(
+    runtime: Runtime, keys: Keys
+) -> None:
+    await runtime.trust_keys()
+    limits = RequestLimits(max_body_bytes=9, body_timeout_s=0.01, max_concurrent_requests=9)
+    server = Asgi(keys, runtime.gate, reads_its_body, limits)
+    parts = iter([{"type": "http.request", "body": b"1", "more_body": True}])
+
+    async def dawdle() -> Message:
+        for part in parts:
+            return part
+        await asyncio.Event().wait()
+        raise AssertionError("nothing more comes")
+
+    async with asyncio.timeout(5):
+        assert await server.call(dawdle) == [408]
+
+
+async def test_beyond_the_requests_under_way_new_ones_are_turned_away_and_probes_are_not(
+    runtime: Runtime, keys: Keys
+) -> None:
+    await runtime.trust_keys()
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def holds(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/x":
+            held.set()
+            await go_on.wait()
+        await reads_its_body(scope, receive, send)
+
+    async def nothing_more() -> Message:
+        return {"type": "http.request"}
+
+    limits = RequestLimits(max_body_bytes=9, body_timeout_s=5, max_concurrent_requests=1)
+    server = Asgi(keys, runtime.gate, holds, limits)
+    first = asyncio.create_task(server.call(nothing_more))
+    await held.wait()
+    assert await server.call(nothing_more) == [503]
+    assert await server.call(nothing_more, "/health") == [503, 200]
+    go_on.set()
+    assert await first == [503, 200, 200]
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "9" * 5_000, "\u00b2", " 7 7"])

@@ -29,6 +29,10 @@ class ChainReader:
         block = self._post("/wallet/getnowblock", {})
         return int(block["block_header"]["raw_data"].get("number", 0))
 
+    def pending(self) -> int:
+        """Return how many transactions wait for a block."""
+        return int(self._post("/wallet/getpendingsize", {}).get("pendingSize", 0))
+
     def usdt_transfers(self, since: int) -> Counter[tuple[str, str, int]]:
         """Count (sender, recipient, micro-USDT) of every Transfer log from a height on."""
         counted: Counter[tuple[str, str, int]] = Counter()

@@ -19,7 +19,7 @@ from shared.access import Role
 from shared.auth import Principal
 from shared.errors import KeyReused, Unavailable
 from shared.feeds import FeedSource
-from shared.ids import fingerprint, identity
+from shared.ids import fingerprint, identity, object_id
 from shared.logs import get_logger
 from shared.models.payment_gateway import (
     InvoiceListView,
@@ -49,7 +49,6 @@ class Invoices:
         self._announcer = kit.announcer
         self._bell = kit.bell
         self._clock = kit.clock
-        self._new_id = kit.new_id
         self._rules = kit.rules
         self._deriver = deriver
         self._treasury_id: str | None = None
@@ -109,7 +108,7 @@ class Invoices:
     ) -> Invoice:
         now_ms = self._clock.now_ms()
         invoice = Invoice(
-            id=self._new_id("inv"),
+            id=object_id("inv", name),
             identity=name,
             fingerprint=fingerprint(request.model_dump(mode="json")),
             owner=caller.name,

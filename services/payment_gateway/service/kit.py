@@ -6,7 +6,6 @@ from services.payment_gateway.domain.invoices import InvoiceRules
 from services.payment_gateway.service.announcer import Announcer, Bell
 from services.payment_gateway.store import GatewayStore
 from shared.clock import Clock
-from shared.ids import NewId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,5 +16,4 @@ class Kit:
     announcer: Announcer
     bell: Bell
     clock: Clock
-    new_id: NewId
     rules: InvoiceRules

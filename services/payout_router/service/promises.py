@@ -27,7 +27,7 @@ from services.payout_router.store import FEED, PayoutStore, batch_view, payout_v
 from shared.clock import Clock, utc_day
 from shared.errors import Forbidden, KeyReused, NotFound, Problem, Unavailable
 from shared.feeds import FeedSource
-from shared.ids import NewId, fingerprint, identity
+from shared.ids import NewId, fingerprint, identity, object_id
 from shared.logs import get_logger
 from shared.models.payout_router import (
     BatchItemResult,
@@ -227,7 +227,9 @@ class Promises:
         for index, order in enumerate(orders):
             item = replace(
                 claim,
-                identity=identity(claim.caller.name, "payouts", f"{batch_id}:{index}"),
+                identity=identity(
+                    claim.caller.name, "payout-batch-items", f"{claim.identity}:{index}"
+                ),
                 fingerprint=fingerprint(order.meaning()),
             )
             try:
@@ -270,7 +272,7 @@ class Promises:
         charged = charge(order, caps, totals)
         payout = promise(
             order,
-            payout_id=self._new_id("po"),
+            payout_id=object_id("po", claim.identity),
             claim=claim,
             charges=tuple(charged),
             policy=self._policy,

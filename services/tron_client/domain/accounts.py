@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -21,6 +21,11 @@ _RESOURCES: Final = {
 """Staking names as nodes print them; bandwidth is the default and is left out."""
 
 
+_Amount = Annotated[int, msgspec.Meta(ge=0)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""Up to the last millisecond that has a date of four digits."""
+
+
 class _Frozen(msgspec.Struct):
     type: str = ""
     amount: int = 0
@@ -29,13 +34,13 @@ class _Frozen(msgspec.Struct):
 class _Unfrozen(msgspec.Struct):
     type: str = ""
     unfreeze_amount: int = 0
-    unfreeze_expire_time: int = 0
+    unfreeze_expire_time: _Moment = 0
 
 
 class _Account(msgspec.Struct):
     address: str = ""
     type: str = ""
-    balance: int = 0
+    balance: _Amount = 0
     frozenV2: list[_Frozen] = []  # noqa: N815 - a node's own word
     unfrozenV2: list[_Unfrozen] = []  # noqa: N815 - a node's own word
 

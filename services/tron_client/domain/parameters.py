@@ -11,6 +11,11 @@ from shared.money import BASE_UNITS_PER_COIN, Sun
 
 _ENERGY: Final = "getEnergyFee"
 _BANDWIDTH: Final = "getTransactionFee"
+_ACTIVATION: Final = "getCreateNewAccountFeeInSystemContract"
+_ACTIVATION_BANDWIDTH: Final = "getCreateAccountFee"
+_MEMO: Final = "getMemoFee"
+_MAX_LIMIT: Final = "getMaxFeeLimit"
+_FEES: Final = (_ENERGY, _BANDWIDTH, _ACTIVATION, _ACTIVATION_BANDWIDTH, _MEMO, _MAX_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +42,20 @@ def read_parameters(values: Mapping[str, int], *, now_ms: int) -> Parameters:
     """Pick the parameters; one that a node lists without a value is 0.
 
     Raises:
-        InconsistentBlock: the two without which no fee can be told are not even listed.
+        InconsistentBlock: the two without which no fee can be told are not even listed, or a fee is
+            below zero.
     """
+    if any(values.get(name, 0) < 0 for name in _FEES):
+        raise InconsistentBlock("a fee among the chain parameters is below zero")
     if _ENERGY not in values or _BANDWIDTH not in values:
         raise InconsistentBlock("the chain parameters lack the prices of energy and bandwidth")
     return Parameters(
         energy_fee_sun=Sun(values[_ENERGY]),
         bandwidth_fee_sun=Sun(values[_BANDWIDTH]),
-        activation_fee_sun=Sun(values.get("getCreateNewAccountFeeInSystemContract", 0)),
-        activation_bandwidth_fee_sun=Sun(values.get("getCreateAccountFee", 0)),
-        memo_fee_sun=Sun(values.get("getMemoFee", 0)),
-        max_fee_limit_sun=Sun(values.get("getMaxFeeLimit", 0)),
+        activation_fee_sun=Sun(values.get(_ACTIVATION, 0)),
+        activation_bandwidth_fee_sun=Sun(values.get(_ACTIVATION_BANDWIDTH, 0)),
+        memo_fee_sun=Sun(values.get(_MEMO, 0)),
+        max_fee_limit_sun=Sun(values.get(_MAX_LIMIT, 0)),
         free_bandwidth=values.get("getFreeNetLimit", 0),
         read_at_ms=now_ms,
     )

@@ -63,6 +63,13 @@ class TransactionOfAnother(Conflict):
     title = "This transaction belongs to another send"
 
 
+class SentAlready(Conflict):
+    """Another transaction of the same send is not proved absent, so this one could pay twice (H5)."""
+
+    code = "LUCID_ERR_9110"
+    title = "Another transaction of this send may be on chain"
+
+
 class UnknownTransaction(NotFound):
     """It was never submitted here."""
 
@@ -145,6 +152,11 @@ class Tracked:
     block_timestamp_ms: int | None = None
     effect: Effect | None = None
     is_alarm: int = 0
+
+    @property
+    def is_absent(self) -> bool:
+        """True when it was proved absent from the chain, and stayed absent."""
+        return self.state is TransactionState.EXPIRED and not self.is_alarm
 
     @property
     def block(self) -> Anchor | None:

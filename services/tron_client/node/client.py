@@ -167,13 +167,13 @@ def _call_answer(answer: dict[str, Any]) -> CallAnswer:
 def _ran(answer: dict[str, Any], message: str) -> CallAnswer:
     outputs = answer.get("constant_result", [])
     transaction = answer.get("transaction", {})
-    returns = transaction.get("ret", [{}]) if isinstance(transaction, dict) else None
+    returns: Any = transaction.get("ret", [{}]) if isinstance(transaction, dict) else None
     numbers = (answer.get("energy_used", 0), answer.get("energy_penalty", 0))
     is_readable = (
         isinstance(outputs, list)
-        and all(isinstance(each, str) for each in outputs)
+        and all(isinstance(each, str) and reading.is_hexadecimal(each) for each in outputs)
         and isinstance(returns, list)
-        and all(type(number) is int for number in numbers)
+        and all(type(number) is int and number >= 0 for number in numbers)
     )
     if not is_readable:
         raise NodeUnavailable("the node answered a call with something else", retry_after_s=1)

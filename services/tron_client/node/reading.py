@@ -235,8 +235,13 @@ def _log(log: _Log) -> Log:
     return Log(address=log.address, topics=tuple(log.topics), data=log.data)
 
 
+def is_hexadecimal(text: str) -> bool:
+    """Tell whether a text is bytes in hexadecimal digits."""
+    return _HEX.fullmatch(text) is not None
+
+
 def _bytes(text: str) -> bytes:
-    if not _HEX.fullmatch(text):
+    if not is_hexadecimal(text):
         raise InconsistentBlock("bytes that are not hexadecimal")
     return bytes.fromhex(text)
 

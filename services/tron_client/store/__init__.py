@@ -186,6 +186,10 @@ class ChainStore:
         """Return those of any number of txids that were submitted."""
         return await self._many(TRANSACTIONS, txids)
 
+    async def transactions_for(self, send_key: str) -> list[Tracked]:
+        """Return the transactions that were submitted for a send."""
+        return await self._all(TRANSACTIONS, "send_key", send_key)
+
     async def transactions_in(self, block_id: str) -> list[Tracked]:
         """Return the submitted transactions that a block holds."""
         return await self._all(TRANSACTIONS, "block", block_id)

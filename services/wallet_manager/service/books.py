@@ -74,6 +74,14 @@ class Books:
             if not change.is_empty():
                 await self._store.commit(change)
 
+    async def restart_after_loss(self, feed: str) -> None:
+        """Begin a feed again whose publisher lost its records or was set back (hazard H5).
+
+        A person has to look: transfers in between may be missing from the new history.
+        """
+        self._raise_alarm("feed.restarted", feed)
+        await self.restart(feed)
+
     async def apply_verdicts(self, page: FeedView[TransactionView]) -> None:
         """Apply what became of our transactions, with the cursor, in one commit."""
         async with self._books_lock:
@@ -260,9 +268,9 @@ class Books:
         if wallet is not None and wallet.status is not WalletStatus.LOCKED:
             change.wallet(wallet.locked())
 
-    def _raise_alarm(self, event: str, txid: str) -> None:
-        log.error(event, txid=txid)
-        self._alarm = f"{event}: {txid}; a person must look at this"
+    def _raise_alarm(self, event: str, about: str) -> None:
+        log.error(event, about=about)
+        self._alarm = f"{event}: {about}; a person must look at this"
 
 
 class _Ledger:

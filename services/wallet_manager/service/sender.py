@@ -214,21 +214,37 @@ class Sender:
         sends = await self._store.due_to_submit(now_ms=now_ms, limit=self._rules.batch)
         if not sends:
             return False
-        attempts = await self._store.attempts([send.txid for send in sends if send.txid])
-        answers, refused = await self._submitted(
-            [
-                SignedTransaction(
-                    send_key=send.send_key,
-                    raw_data=attempts[send.txid].raw_data,
-                    signatures=[attempts[send.txid].signature],
-                    expires_at_ms=attempts[send.txid].expires_at_ms,
-                )
-                for send in sends
-                if send.txid
-            ]
-        )
+        answers, refused = await self._submitted(await self._signed_bytes(sends))
         await self._note_submitted(answers, refused)
         return len(sends) == self._rules.batch
+
+    async def hand_over_again(self) -> None:
+        """Give tron-client every transaction under way once more, since it lost what it knew (H5).
+
+        Repeats are harmless; what became of them comes back through the feed.
+        """
+        for state in (SendState.SUBMITTED, SendState.UNKNOWN, SendState.SEEN):
+            cursor: str | None = None
+            while True:
+                page = await self._store.in_state(state, limit=self._rules.batch, cursor=cursor)
+                if page.items:
+                    await self._submitted(await self._signed_bytes(page.items))
+                cursor = page.next
+                if cursor is None:
+                    break
+
+    async def _signed_bytes(self, sends: Sequence[Send]) -> list[SignedTransaction]:
+        attempts = await self._store.attempts([send.txid for send in sends if send.txid])
+        return [
+            SignedTransaction(
+                send_key=send.send_key,
+                raw_data=attempts[send.txid].raw_data,
+                signatures=[attempts[send.txid].signature],
+                expires_at_ms=attempts[send.txid].expires_at_ms,
+            )
+            for send in sends
+            if send.txid
+        ]
 
     async def send(self, send_id: str) -> Send | None:
         """Return a send by id."""

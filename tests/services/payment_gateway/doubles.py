@@ -268,7 +268,6 @@ class Gateway:
             announcer=Announcer(new_id=new_id, network="devnet"),
             bell=Bell(),
             clock=clock,
-            new_id=new_id,
             rules=InvoiceRules(
                 minimum={Currency.USDT: COIN, Currency.TRX: COIN},
                 dust={Currency.USDT: 1_000, Currency.TRX: 1_000},

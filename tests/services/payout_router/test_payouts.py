@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from shared.models.payout_router import PayoutRouterName, PayoutStatus
 from shared.models.wallet_manager import SendProblem, SendState, WalletStatus
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
-from tests.services.payout_router.desk import USDT, Desk, order
+from tests.services.payout_router.desk import USDT, Desk, desk_on, open_storage, order
 from tests.support import TREASURY, address, wallet_view
 
 ADMIN = Caller(name="op/ada", role=Role.ADMIN)
@@ -202,11 +203,30 @@ async def test_a_thousand_items_are_one_batch(desk: Desk) -> None:
     assert taken.view.accepted == 1_000
 
 
+async def test_h3_a_request_repeated_after_its_record_was_lost_has_the_same_send_key(
+    tmp_path: Path,
+) -> None:
+    keys: list[list[str]] = []
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        storage = await open_storage(tmp_path / name)
+        desk = desk_on(storage, tmp_path)
+        for _ in keys:  # ids that are merely counted differ by now
+            await desk.promise("another")
+        alone = await desk.promise("k")
+        batch = await desk.promises.create_batch([order(), order()], caller=ADMIN, key="b")
+        items = [one.payout.send_key for one in batch.view.payouts if one.payout]
+        keys.append([alone.send_key, *items])
+        await storage.close()
+    assert keys[0] == keys[1]
+    assert len(set(keys[0])) == 3
+
+
 async def test_a_batch_ends_with_its_last_payout(desk: Desk) -> None:
     orders = [order(), order(recipient=address(2))]
-    await desk.promises.create_batch(orders, caller=ADMIN, key="b")
+    batch = (await desk.promises.create_batch(orders, caller=ADMIN, key="b")).view
     await desk.dispatcher.dispatch(Currency.USDT)
-    one, other = desk.wallet_manager.stored
+    one, other = [each.payout.send_key for each in batch.payouts if each.payout]
     desk.wallet_manager.becomes(one, SendState.CONFIRMED)
     await desk.follower.follow()
     assert "batch.completed" not in await desk.events()

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from services.tron_client.domain.accounts import read_account
 from services.tron_client.domain.blocks import InconsistentBlock
-from services.tron_client.node import Endpoint, NodeHttp
+from services.tron_client.domain.parameters import read_parameters
+from services.tron_client.node import Endpoint, NodeHttp, reading
 from services.tron_client.node.client import Node
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable
 from services.tron_client.node.outcomes import (
@@ -238,6 +240,60 @@ async def test_a_call_of_what_is_no_contract_is_refused() -> None:
     async with asking(NodeThatAnswers(answer)) as node:
         with pytest.raises(NodeRefused):
             await node.call(owner=OWNER, contract=OWNER, data="00")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"transaction": None},
+        {"transaction": []},
+        {"constant_result": ["zz"]},
+        {"constant_result": ["1"]},
+        {"energy_used": -1},
+        {"energy_penalty": 1.5},
+    ],
+)
+async def test_a_call_answered_with_something_else_has_no_answer(bad: dict[str, Any]) -> None:
+    answer = {"result": {"result": True}, "constant_result": ["00"], "energy_used": 1, **bad}
+    async with asking(NodeThatAnswers(answer)) as node:
+        with pytest.raises(NodeUnavailable):
+            await node.call(owner=OWNER, contract=OWNER, data="00")
+
+
+@pytest.mark.parametrize("signature", [None, 7, "00", [None], [{}]])
+def test_a_block_with_malformed_signatures_is_no_block(signature: object) -> None:
+    transaction = {"txID": TXID, "raw_data_hex": "", "signature": signature}
+    block = {
+        "blockID": GENESIS,
+        "block_header": {"raw_data": {}},
+        "transactions": [transaction],
+    }
+    with pytest.raises(InconsistentBlock, match="a block is malformed"):
+        reading.read_block(block)
+
+
+def test_an_empty_block_among_blocks_is_no_block() -> None:
+    with pytest.raises(InconsistentBlock):
+        reading.read_blocks({"block": [{}]}, first=1)
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        {"balance": -1},
+        {"unfrozenV2": [{"unfreeze_amount": 1, "unfreeze_expire_time": 2**62}]},
+    ],
+)
+def test_an_account_that_cannot_be_is_none(account: dict[str, Any]) -> None:
+    with pytest.raises(InconsistentBlock):
+        read_account(OWNER, account, {})
+
+
+def test_a_fee_below_zero_is_no_fee() -> None:
+    fees = {"getEnergyFee": 100, "getTransactionFee": 1_000, "getRemoveThePowerOfTheGr": -1}
+    assert read_parameters(fees, now_ms=0).energy_fee_sun == 100
+    with pytest.raises(InconsistentBlock):
+        read_parameters({**fees, "getMemoFee": -1}, now_ms=0)
 
 
 async def test_reads_start_evenly_spread() -> None:

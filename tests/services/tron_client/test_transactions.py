@@ -17,6 +17,7 @@ from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.transactions import (
     NotATransaction,
     Outcome,
+    SentAlready,
     TransactionOfAnother,
     UnknownTransaction,
 )
@@ -132,6 +133,26 @@ async def test_a_repeated_submission_is_the_same_one(bench: Bench) -> None:
     assert await bench.store.transaction_count() == 1
     with pytest.raises(TransactionOfAnother):
         await bench.submit(transaction, send_key="test:two:0")
+
+
+async def test_h5_a_second_transaction_of_a_send_is_refused_until_the_first_is_proved_absent(
+    bench: Bench,
+) -> None:
+    second = bench.world.transfer(6)
+    await _lost(bench)
+    with pytest.raises(SentAlready):
+        await bench.submit(second)
+    await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+    await bench.tracker.expire()
+    assert await bench.verdict_events() == ["transaction.expired"]
+    assert (await bench.submit(bench.world.transfer(7))).outcome is BroadcastOutcome.ACCEPTED
+
+
+async def test_h5_two_transactions_of_a_send_are_not_taken_together(bench: Bench) -> None:
+    requests = [request_for(bench.world.transfer(amount)) for amount in (5, 6)]
+    with pytest.raises(SentAlready):
+        await bench.tracker.submit(requests)
+    assert await bench.store.transaction_count() == 0
 
 
 async def test_what_is_stored_comes_back_after_a_restart(world: World, tmp_path: Path) -> None:

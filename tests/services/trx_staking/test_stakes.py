@@ -103,7 +103,6 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         chain=chain,
         sender=manager,
         clock=clock,
-        new_id=lambda prefix: f"{prefix}_{next(counter):06d}",
         policy=policy(settings_in(tmp_path, Settings)),
         owner="test",
         silence_ms=120_000,

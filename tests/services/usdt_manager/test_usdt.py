@@ -62,6 +62,7 @@ class Chain:
         self.reverts = False
         self.energy = 65_000
         self.balance = 100_000_000
+        self.garbled: str | None = None
         self.calls = 0
         self.asked = 0
 
@@ -90,6 +91,8 @@ class Chain:
         )
 
     def _answer(self, data: bytes) -> CallView:
+        if self.garbled is not None:
+            return call(self.garbled)
         fixed = {
             abi.encode_symbol(): text("USDT"),
             abi.encode_decimals(): word(self.decimals),
@@ -177,6 +180,19 @@ async def test_a_token_of_other_decimals_is_not_usdt(desk: Desk) -> None:
 
 async def test_a_balance_is_the_contracts_word(desk: Desk) -> None:
     assert await desk.service.balance(TREASURY) == 100_000_000
+
+
+@pytest.mark.parametrize("garbled", ["", "01", word(2) + word(2), "ff" * 1_000])
+async def test_an_answer_that_cannot_be_read_is_no_answer(desk: Desk, garbled: str) -> None:
+    await desk.service.check_token()
+    desk.chain.garbled = garbled
+    with pytest.raises(Unavailable):
+        await desk.service.check_token()
+    with pytest.raises(Unavailable):
+        await desk.service.balance(TREASURY)
+    transfers = [PlannedTransfer(recipient=address(1), amount_base_units="5")]
+    with pytest.raises(Unavailable):
+        await desk.service.preflight(PreflightRequest(owner_address=TREASURY, transfers=transfers))
 
 
 async def test_a_fee_limit_covers_the_energy_with_margin(desk: Desk) -> None:

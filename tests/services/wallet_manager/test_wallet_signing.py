@@ -94,7 +94,7 @@ async def test_h15_a_hundred_sends_do_not_overdraw(till: Till) -> None:
     while await till.sender.sign_due():
         pass
 
-    signed = await till.store.in_state(SendState.SIGNED, limit=200)
+    signed = (await till.store.in_state(SendState.SIGNED, limit=200)).items
     usdt = await till.position(treasury.address, Currency.USDT)
     assert len(signed) == 10
     assert usdt.available == 1
@@ -302,7 +302,7 @@ async def test_h6_equal_sends_of_one_millisecond_have_different_transactions(til
     await till.accept(*(intent(f"n{n}") for n in range(30)))
     await till.sender.sign_due()
 
-    signed = await till.store.in_state(SendState.SIGNED, limit=100)
+    signed = (await till.store.in_state(SendState.SIGNED, limit=100)).items
     attempts = [one for send in signed for one in await till.attempts(send)]
     assert len(signed) == 30
     assert len({attempt.id for attempt in attempts}) == 30

@@ -192,3 +192,20 @@ async def test_the_loops_are_woken_when_there_is_work(till: Till) -> None:
     await till.sender.sign_due()
 
     assert woken == ["sign", "submit"]
+
+
+async def test_h5_a_tron_client_that_lost_its_records_is_given_all_that_is_under_way(
+    till: Till,
+) -> None:
+    await till.treasury()
+    sends = [await till.submitted(intent(f"number-{number}")) for number in range(3)]
+    before = list(till.chain.received)
+    till.chain.received.clear()
+
+    await till.sender.hand_over_again()
+
+    assert sorted(one.raw_data for one in till.chain.received) == sorted(
+        one.raw_data for one in before
+    )
+    for send in sends:
+        assert (await till.read(send.send_key)).state is SendState.SUBMITTED

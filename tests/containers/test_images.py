@@ -1,0 +1,182 @@
+"""The images by themselves: what is in them, how they run, on both architectures."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from shared.config import python_name
+from tests.containers.engine import SERVICES, Engine
+
+pytestmark = pytest.mark.containers
+
+HARDENED: Final = (  # the tmpfs is the container's own
+    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none"),  # noqa: S108
+    *("--security-opt", "no-new-privileges", "--memory", "256m", "--pids-limit", "128"),
+)
+TWO: Final = ("--env", "TRON_NETWORK=devnet", "--env", "LOG_LEVEL=INFO")
+ALL: Final = (*SERVICES, "operator", "devnet", "egress-proxy")
+
+
+def config(engine: Engine, image: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = json.loads(engine.docker("image", "inspect", image))
+    settings: dict[str, Any] = found[0]["Config"]
+    return settings
+
+
+def listing(engine: Engine, tree: Path, image: str) -> list[str]:
+    """Return every path in an image."""
+    archive = tree.parent / f"{image.replace('/', '-')}.tar"
+    container = engine.docker("create", image)
+    try:
+        engine.docker("export", "--output", str(archive), container)
+        return engine.run("tar", "-tf", str(archive)).stdout.splitlines()
+    finally:
+        engine.docker("rm", container)
+        archive.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def alone(engine: Engine, tree: Path) -> Iterator[dict[str, str]]:  # noqa: ARG001 - has images built
+    """The six, each given its network and log level and nothing else."""
+    started = {}
+    for service in SERVICES:
+        image = f"pickme/lucid-{service}"
+        name = f"alone-{service}"
+        started[service] = engine.docker("run", "--detach", "--name", name, *HARDENED, *TWO, image)
+    yield started
+    engine.docker("rm", "--force", *started.values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_given_only_its_network_and_log_level_is_healthy(
+    engine: Engine, alone: dict[str, str], service: str
+) -> None:
+    engine.wait_healthy(alone[service], timeout_s=60)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nobody_in_the_container_has_rights(
+    engine: Engine, alone: dict[str, str], service: str
+) -> None:
+    engine.wait_healthy(alone[service], timeout_s=60)
+    status = engine.python_in(alone[service], "print(open('/proc/1/status').read())").stdout
+    assert re.search(r"(?m)^Uid:\s+65532\s+65532", status)
+    for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb"):
+        assert re.search(rf"(?m)^Cap{kind}:\s+0000000000000000$", status)
+    assert re.search(r"(?m)^NoNewPrivs:\s+1$", status)
+    for place in ("/", "/opt/app", "/data/payment-systems", "/home/nonroot"):
+        assert engine.python_in(alone[service], f"open('{place}/x', 'w')").returncode != 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_image_has_no_shell_no_secret_and_its_own_code_alone(
+    engine: Engine, tree: Path, name: str
+) -> None:
+    paths = listing(engine, tree, f"pickme/lucid-{name}")
+    programs = {Path(path).name for path in paths if "bin/" in path}
+    assert not programs & {"sh", "bash", "dash", "busybox", "pip", "pip3", "apt", "apt-get"}
+    data = [path for path in paths if path.startswith("data/") and not path.endswith("/")]
+    assert not data
+    kinds = (".pem", ".key", ".token", ".sqlite3", ".env", "pip_ca")
+    suspicious = [path for path in paths if path.endswith(kinds) and "certifi" not in path]
+    assert not suspicious
+    own = {path.split("/")[3] for path in paths if path.startswith("opt/app/services/")}
+    packages = {part for part in own if part and not part.startswith("_") and ".py" not in part}
+    expected = {"operator": {"wallet_manager"}, "devnet": set(), "egress-proxy": set()}
+    assert packages == expected.get(name, {python_name(name)})
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_says_what_it_is_and_starts_from_bytecode(
+    engine: Engine, tree: Path, service: str
+) -> None:
+    image = f"pickme/lucid-{service}"
+    settings = config(engine, image)
+    labels = settings["Labels"]
+    version = labels["org.opencontainers.image.version"]
+    assert config(engine, f"{image}:{version}") == settings
+    assert labels["lucid.service"] == service
+    assert labels["lucid.cluster"] == "tron-payment"
+    assert labels["lucid.plane"] == "wallet"
+    assert labels["lucid.isolation"] == "payment-only"
+    assert settings["User"] == "65532:65532"
+    assert settings["StopSignal"] == "SIGTERM"
+    assert settings["Healthcheck"]["Test"][0] == "CMD"
+    paths = listing(engine, tree, image)
+    assert "opt/app/bill-of-materials.cdx.json" in paths
+    for module in ("usr/lib/python3.13/__pycache__/ssl", "opt/deps/fastapi/__pycache__/routing"):
+        assert f"{module}.cpython-313.pyc" in paths
+
+
+def test_a_health_check_costs_next_to_nothing(engine: Engine, alone: dict[str, str]) -> None:
+    container = alone["tron-client"]
+    engine.wait_healthy(container, timeout_s=60)
+    check = config(engine, "pickme/lucid-tron-client")["Healthcheck"]["Test"][1:]
+    code = (
+        "import os, resource, subprocess\n"
+        f"done = [subprocess.run({check!r}).returncode for _ in range(10)]\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(max(done), (used.ru_utime + used.ru_stime) / 10)"
+    )
+    worst, seconds = engine.python_in(container, code).stdout.split()
+    assert worst == "0"
+    assert float(seconds) < 0.1
+
+
+def test_sizes_are_told(engine: Engine, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print()  # noqa: T201 - figures for whoever reads the run
+        for name in ALL:
+            archive = tree.parent / "size.tar"
+            container = engine.docker("create", f"pickme/lucid-{name}")
+            engine.docker("export", "--output", str(archive), container)
+            engine.docker("rm", container)
+            size_mb = archive.stat().st_size / 1e6
+            archive.unlink()
+            print(f"  pickme/lucid-{name:<16} {size_mb:6.1f} MB unpacked")  # noqa: T201
+            assert size_mb < 250
+
+
+def test_two_builds_are_the_same_bytes(engine: Engine, tree: Path) -> None:
+    again = "pickme/lucid-usdt-manager:again"
+    bake = ["buildx", "bake", "--file", "docker/docker-bake.hcl", "--no-cache"]
+    labels = config(engine, "pickme/lucid-usdt-manager")["Labels"]
+    given = {
+        "VERSION": labels["org.opencontainers.image.version"],
+        "REVISION": labels["org.opencontainers.image.revision"],
+    }
+    time.sleep(1)
+    engine.run(
+        "/usr/bin/docker", *bake, "--set", f"*.tags={again}", "usdt-manager", cwd=tree, more=given
+    )
+    inspect = ("image", "inspect", "--format", "{{json .RootFS.Layers}} {{.Created}}")
+    first = engine.docker(*inspect, "pickme/lucid-usdt-manager")
+    assert engine.docker(*inspect, again) == first
+    ids = [
+        engine.docker("image", "inspect", "--format", "{{.Id}}", image)
+        for image in ("pickme/lucid-usdt-manager", again)
+    ]
+    assert ids[0] == ids[1]
+
+
+def test_the_raspberry_pis_images_answer_under_emulation(engine: Engine, tree: Path) -> None:
+    engine.run("make", "--file", "docker/containers.mk", "images-arm", cwd=tree, timeout_s=900)
+    started = []
+    with engine.emulating_arm64():
+        try:
+            for service in SERVICES:
+                image = f"pickme/lucid-{service}:latest-arm64"
+                assert (
+                    engine.docker("image", "inspect", "-f", "{{.Architecture}}", image) == "arm64"
+                )
+                run = ("run", "--detach", "--platform", "linux/arm64", "--health-timeout", "15s")
+                started.append(engine.docker(*run, *HARDENED, *TWO, image))
+            for container in started:
+                engine.wait_healthy(container, timeout_s=240)
+        finally:
+            engine.docker("rm", "--force", *started)
