@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 .PHONY: help run demo test check bench fmt docs proto constraints clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/.prod: requirements-prod.txt constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "install python3 and python3-venv first"; exit 1; }

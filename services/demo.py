@@ -32,7 +32,10 @@ PAYOUTS_USDT: Final = ("10", "11", "12.5")
 TREASURY_TRX: Final = "1000"
 TREASURY_USDT: Final = "100"
 WAIT_CHAIN_S: Final = 600
-POLL_S: Final = 0.25
+POLL_S: Final = 2.0
+"""Chain seconds between two looks; at least a quarter of a second of ours."""
+
+MAX_PAUSE_S: Final = 60
 
 
 class StoryBroken(Exception):
@@ -79,6 +82,9 @@ class Caller:
         if key is not None:
             headers["Idempotency-Key"] = key
         answer = self._client.request(method, url, params=params, json=body, headers=headers)
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:  # as a good caller does
+            time.sleep(min(int(answer.headers.get("Retry-After", "1")), MAX_PAUSE_S))
+            answer = self._client.request(method, url, params=params, json=body, headers=headers)
         if not answer.is_success:
             raise StoryBroken(f"{method} {url} answered {answer.status_code}: {answer.text[:500]}")
         document: dict[str, Any] = answer.json()
@@ -91,6 +97,7 @@ class Story:
     def __init__(self, caller: Caller, *, speed: float) -> None:
         self._caller = caller
         self._timeout_s = WAIT_CHAIN_S / speed + 30
+        self._poll_s = max(0.25, POLL_S / speed)
         self._run = uuid7().hex
 
     def tell(self) -> None:
@@ -248,7 +255,7 @@ class Story:
                 bar.set_description_str(told)
                 if reached(view):
                     return seen
-                time.sleep(POLL_S)
+                time.sleep(self._poll_s)
         raise StoryBroken(f"{goal}: not within {self._timeout_s:.0f} s; last seen: {seen[-1:]}")
 
 
