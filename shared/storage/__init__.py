@@ -22,12 +22,15 @@ from shared.storage.errors import (
     StorageFull,
     StorageLocked,
     StorageUnwritable,
+    StorageWithheld,
     WrongContract,
     WrongNetwork,
     WrongService,
     WrongStamp,
 )
 from shared.storage.port import (
+    MAX_CONSUMERS,
+    MAX_COUNT,
     MAX_DOCUMENT_BYTES,
     MAX_OPERATIONS,
     MAX_ROWS,
@@ -40,9 +43,13 @@ from shared.storage.port import (
 )
 from shared.storage.schema import Collection, Feed, Index, Migration, Record, Schema, Stamp
 from shared.storage.sqlite import SqliteStorage
+from shared.storage.tally import MAX_BUCKETS, Tally, tallies
 from shared.storage.unit import Lease, Unit, written
 
 __all__ = [
+    "MAX_BUCKETS",
+    "MAX_CONSUMERS",
+    "MAX_COUNT",
     "MAX_DOCUMENT_BYTES",
     "MAX_OPERATIONS",
     "MAX_ROWS",
@@ -77,10 +84,13 @@ __all__ = [
     "StorageFull",
     "StorageLocked",
     "StorageUnwritable",
+    "StorageWithheld",
+    "Tally",
     "Unit",
     "WrongContract",
     "WrongNetwork",
     "WrongService",
     "WrongStamp",
+    "tallies",
     "written",
 ]

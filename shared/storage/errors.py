@@ -12,6 +12,7 @@
     ├── StorageFull             the disk is full
     ├── StorageCorrupt          the file is damaged or is not a database
     ├── StorageLocked           another process owns the file
+    ├── StorageWithheld         half filled, half restored or moved elsewhere: not to be used
     ├── StorageUnwritable       a path cannot be written, with the fix
     ├── StorageClosed           the engine was closed
     ├── WrongStamp              the database belongs to something else
@@ -127,7 +128,7 @@ class StorageCorrupt(StorageError):
     """
 
     def __init__(self, path: str, detail: str) -> None:
-        super().__init__(f"{path} is damaged: {detail}")
+        super().__init__(f"{path} is damaged: {detail}; put it aside and restore the newest backup")
         self.path = path
         self.detail = detail
 
@@ -142,6 +143,20 @@ class StorageLocked(StorageError):
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} is open in another process")
         self.path = path
+
+
+class StorageWithheld(StorageError):
+    """The database is not to be used: it is not complete, or another has taken its place.
+
+    Attributes:
+        path: the database.
+        told: what happened and what to do.
+    """
+
+    def __init__(self, path: str, told: str) -> None:
+        super().__init__(f"{path} is withheld: {told}")
+        self.path = path
+        self.told = told
 
 
 class StorageUnwritable(StorageError):

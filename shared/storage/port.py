@@ -18,6 +18,12 @@ from shared.storage.unit import Lease, Unit
 MAX_ROWS: Final = 1_000
 """The most ids, values, rows or events that one read or claim carries."""
 
+MAX_COUNT: Final = 100_000
+"""The most that one count goes up to: beyond it the answer is this number."""
+
+MAX_CONSUMERS: Final = 100
+"""The most consumers that one feed has registered."""
+
 MAX_OPERATIONS: Final = 10_000
 """The most operations in one unit."""
 
@@ -98,6 +104,20 @@ class Storage(Protocol):
     def incarnation(self) -> str:
         """Identify this history of the database: a restored backup has another."""
 
+    @property
+    def trouble(self) -> StorageError | None:
+        """Say what last kept a call from being carried out, until ``probe`` finds it gone.
+
+        It is a StorageFull, StorageBusy, StorageUnwritable or StorageCorrupt; readiness asks here.
+        """
+
+    async def probe(self) -> None:
+        """Find out, by storing and removing something small, whether the trouble is over.
+
+        Raises:
+            StorageError: it is not; damage stays until the database is opened again.
+        """
+
     async def get(self, collection: Collection[R], id: str) -> R | None:  # noqa: A002 - the record's own word
         """Return the record with that id, if there is one."""
 
@@ -144,8 +164,25 @@ class Storage(Protocol):
             InvalidCursor: the cursor is not from this list.
         """
 
-    async def count(self, collection: Collection[R], index: str, *equals: str | int) -> int:
-        """Count the records under these values of an index's first fields."""
+    async def count(
+        self,
+        collection: Collection[R],
+        index: str,
+        *equals: str | int,
+        at_least: str | int | None = None,
+        at_most: str | int | None = None,
+        limit: int = MAX_COUNT,
+    ) -> int:
+        """Count the records of an index, up to a limit, which stands for "that many or more".
+
+        Args:
+            collection: what to count.
+            index: where; records that its condition leaves out are not counted.
+            equals: values of its first fields.
+            at_least: smallest value of the first remaining field; None values are then left out.
+            at_most: largest value of the first remaining field; None values are then left out.
+            limit: 1 to ``MAX_COUNT``, where counting stops.
+        """
 
     async def claim(
         self,
@@ -184,6 +221,31 @@ class Storage(Protocol):
     async def release(self, collection: Collection[R], leases: Sequence[Lease]) -> None:
         """Give up leases; those that are not ours any more are left alone."""
 
+    async def prune(
+        self,
+        collection: Collection[R],
+        index: str,
+        *equals: str | int,
+        at_most: str | int,
+        limit: int,
+        now_ms: int,
+    ) -> int:
+        """Remove up to ``limit`` records whose time is over, and return how many.
+
+        They are the first in the order of the index whose first remaining field is at most a value,
+        such as a time; None values stay. So does a leased record that somebody holds. What is
+        removed is gone for good on return, in one step; fewer than ``limit`` means that nothing is
+        left to remove.
+
+        Args:
+            collection: where to remove.
+            index: its order.
+            equals: values of its first fields.
+            at_most: largest value of the first remaining field.
+            limit: 1 to ``MAX_ROWS``.
+            now_ms: the time, which decides whether a lease has ended.
+        """
+
     async def commit(self, unit: Unit) -> Committed:
         """Carry out the unit, all or nothing, and return once it survives a power cut.
 
@@ -215,6 +277,7 @@ class Storage(Protocol):
         Raises:
             FeedTrimmed: events after ``seq`` are gone.
             InvalidCursor: ``seq`` lies beyond the end.
+            LimitExceeded: ``MAX_CONSUMERS`` others are registered.
         """
 
     async def dismiss(self, feed: Feed, consumer: str) -> bool:

@@ -5,6 +5,7 @@ version 0; each write stores it with its version one higher, so the first stored
 """
 
 import dataclasses
+import functools
 import re
 import types
 import typing
@@ -200,6 +201,23 @@ def _check_index(collection: str, index: Index, hints: dict[str, Any]) -> None:
     for field, values in index.where:
         if not values or not all(_orderable(type(value)) for value in values):
             raise ValueError(f"{where}: the condition on {field} needs values, str or int")
+
+
+@functools.cache
+def kinds(record: type[Any], field: str) -> tuple[type[str] | type[int], ...]:
+    """Return what an indexed field of a record can hold besides None: str, int or both."""
+    return tuple(each for each in (str, int) if _holds(typing.get_type_hints(record)[field], each))
+
+
+def _holds(hint: Any, kind: type[str] | type[int]) -> bool:
+    if isinstance(hint, typing.NewType):
+        return _holds(hint.__supertype__, kind)
+    origin = typing.get_origin(hint)
+    if origin in {Union, types.UnionType}:
+        return any(_holds(each, kind) for each in typing.get_args(hint))
+    if origin is Literal:
+        return any(isinstance(each, kind) for each in typing.get_args(hint))
+    return isinstance(hint, type) and issubclass(hint, kind)
 
 
 def _orderable(hint: Any) -> bool:

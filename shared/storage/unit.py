@@ -112,27 +112,33 @@ class Unit:
         """Store a new record as version 1; fails with DuplicateRecord.
 
         Raises:
+            TypeError: the record is none of this collection.
             ValueError: the record has a version, so it was stored before.
         """
         if record.version != 0:
             raise ValueError(f"{collection.name} {record.id} has version {record.version}, not 0")
-        return self._add(Insert(collection, record))
+        return self._add(Insert(collection, _typed(collection, record)))
 
     def update(self, collection: Collection[R], record: R) -> Self:
         """Replace the record and raise its version by one.
 
         ``record.version`` is the version that was loaded. Fails with StaleRecord, RecordMissing or
         DuplicateRecord.
+
+        Raises:
+            TypeError: the record is none of this collection.
+            ValueError: the record has no version, so it was never loaded; ``delete`` and
+                ``require`` refuse it too.
         """
-        return self._add(Update(collection, record))
+        return self._add(Update(collection, _stored(collection, record)))
 
     def delete(self, collection: Collection[R], record: R) -> Self:
         """Remove the record; fails with StaleRecord or RecordMissing."""
-        return self._add(Delete(collection, record))
+        return self._add(Delete(collection, _stored(collection, record)))
 
     def require(self, collection: Collection[R], record: R) -> Self:
         """Insist that the record is unchanged; fails with StaleRecord or RecordMissing."""
-        return self._add(Require(collection, record))
+        return self._add(Require(collection, _stored(collection, record)))
 
     def fence(self, collection: Collection[R], lease: Lease) -> Self:
         """Insist that the lease is still ours; fails with LeaseLost."""
@@ -170,6 +176,18 @@ class Unit:
 def written(record: R) -> R:
     """Return the record as its insert or update stores it: one version higher."""
     return cast("R", dataclasses.replace(cast("Any", record), version=record.version + 1))
+
+
+def _typed(collection: Collection[R], record: R) -> R:
+    if not isinstance(record, collection.record):
+        raise TypeError(f"{type(record).__name__} is no record of {collection.name}")
+    return record
+
+
+def _stored(collection: Collection[R], record: R) -> R:
+    if _typed(collection, record).version < 1:
+        raise ValueError(f"{collection.name} {record.id} was never stored")
+    return record
 
 
 def _leased(collection: Collection[R]) -> Collection[R]:

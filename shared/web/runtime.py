@@ -26,6 +26,7 @@ from shared.peers.caller import PeerHttp
 from shared.peers.devnet import DevnetClock
 from shared.storage import Schema, SqliteStorage, Stamp, Storage, StorageError
 from shared.tron.networks import FACTS, Network
+from shared.web.database import DatabaseWatch
 from shared.web.edge import Gate
 from shared.web.operations import Operations
 from shared.web.probes import Probes, Readiness
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 _CLOCK_INTERVAL_S: Final = 1.0
 _KEYS_INTERVAL_S: Final = 30.0
+_STORAGE_INTERVAL_S: Final = 5.0
 _LONGEST_START_PAUSE_S: Final = 15.0
 
 
@@ -49,6 +51,7 @@ class Runtime:
         metrics: the process's metrics.
         readiness: reasons not to send business calls.
         operations: what the operator may ask of the database.
+        database: what readiness knows of the database, once it is open.
         probes: where a service adds its details and counts.
         gate: the verifier of tokens in force.
         stack: what to close, last opened first.
@@ -82,6 +85,7 @@ class Runtime:
             backups=settings.data_dir / "backups",
             clock=self.clock,
         )
+        self.database: DatabaseWatch | None = None
         self._transport = transport
         self._identity: ServiceIdentity | None = None
         self.http = self._client()
@@ -173,7 +177,14 @@ class Runtime:
         storage = await SqliteStorage.open(path, schema, stamp)
         self.stack.push_async_callback(storage.close)
         self.operations.storage = storage
+        await self._watch(storage)
         return storage
+
+    async def _watch(self, storage: Storage) -> None:
+        self.database = DatabaseWatch(storage)
+        self.readiness.add("storage", self.database.reason)
+        work = self.database.look
+        await self.run(LoopSpec(name="storage", interval_s=_STORAGE_INTERVAL_S, work=work))
 
     async def run(self, *specs: LoopSpec) -> dict[str, Loop]:
         """Start loops; they stop before what they use is closed."""

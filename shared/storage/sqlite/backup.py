@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-from shared.storage.errors import StorageCorrupt, StorageUnwritable
+from shared.storage.errors import StorageUnwritable
 from shared.storage.sqlite.connection import (
     connect,
     create,
@@ -13,8 +13,6 @@ from shared.storage.sqlite.connection import (
     os_errors,
     sqlite_errors,
 )
-
-MAX_FINDINGS = 10
 
 
 def copy(source: sqlite3.Connection, path: Path) -> None:
@@ -41,17 +39,6 @@ def copy(source: sqlite3.Connection, path: Path) -> None:
             flush_directory(path.parent)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Verify every page, index and constraint of the database.
-
-    Raises:
-        StorageCorrupt: something is wrong.
-    """
-    findings = [row[0] for row in connection.execute(f"PRAGMA integrity_check({MAX_FINDINGS})")]
-    if findings != ["ok"]:
-        raise StorageCorrupt(str(path), "; ".join(map(str, findings)))
 
 
 def _fill(source: sqlite3.Connection, path: Path) -> None:

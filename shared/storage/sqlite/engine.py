@@ -8,20 +8,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from shared.storage.errors import LimitExceeded, StorageClosed, StorageError
-from shared.storage.port import MAX_ROWS, Committed, FeedPage, Leased, Page
+from shared.storage.errors import LimitExceeded, StorageClosed, StorageCorrupt, StorageError
+from shared.storage.port import MAX_COUNT, MAX_ROWS, Committed, FeedPage, Leased, Page
 from shared.storage.schema import Collection, Feed, R, Schema, Stamp
-from shared.storage.sqlite import backup, feeds, leases, queries
+from shared.storage.selection import Selection, read_cursor, write_cursor
+from shared.storage.sqlite import backup, feeds, integrity, leases, queries, retention, trouble
 from shared.storage.sqlite.connection import own
 from shared.storage.sqlite.leases import release as give_up
-from shared.storage.sqlite.queries import Selection, check_limit
+from shared.storage.sqlite.queries import Rows
 from shared.storage.sqlite.reader import Reader
 from shared.storage.sqlite.steps import Planner
 from shared.storage.sqlite.tables import Table
+from shared.storage.sqlite.trouble import Trouble
 from shared.storage.sqlite.upgrade import Opened, open_database
 from shared.storage.sqlite.watch import FeedWatch
 from shared.storage.sqlite.writer import Writer
 from shared.storage.unit import Lease, Unit
+from shared.storage.values import check_limit
 
 T = TypeVar("T")
 
@@ -48,12 +51,14 @@ class SqliteStorage:
         self._planner = planner
         self._closing: asyncio.Future[None] | None = None
         self._watch = FeedWatch(opened.heads)
-        self._reader = Reader(path, queue_limit=queue_limit)
+        self._trouble = Trouble()
+        self._reader = Reader(path, queue_limit=queue_limit, trouble=self._trouble)
         self._writer = Writer(
             opened.connection,
             path,
             queue_limit=queue_limit,
             timeout_s=commit_timeout_s,
+            trouble=self._trouble,
             settled=self._settled,
         )
 
@@ -103,6 +108,20 @@ class SqliteStorage:
         """Identify this history of the database: a restored backup has another."""
         return self._incarnation
 
+    @property
+    def trouble(self) -> StorageError | None:
+        """Say what last kept a call from being carried out, until a probe finds it gone."""
+        return self._trouble.now
+
+    async def probe(self) -> None:
+        """Find out, by storing and removing something small, whether the trouble is over."""
+        known = self._trouble.now
+        if isinstance(known, StorageCorrupt):
+            raise known
+        await self._write(trouble.fill)
+        await self._write(trouble.clear)
+        self._trouble.over(known)
+
     async def get(self, collection: Collection[R], id: str) -> R | None:  # noqa: A002 - the record's own word
         """Return the record with that id, if there is one."""
         return (await self.get_many(collection, [id])).get(id)
@@ -117,23 +136,23 @@ class SqliteStorage:
 
     async def find(self, collection: Collection[R], index: str, *equals: str | int) -> R | None:
         """Return the record under these values of a unique index."""
-        selection = self._select(collection, index, equals)
-        known = selection.index
+        chosen = self._select(collection, index, equals)
+        known = chosen.selection.index
         if not known.unique or len(equals) != len(known.fields):
             raise ValueError(f"find needs a unique index and all its fields, not {index!r}")
-        return await self._read(lambda connection: queries.find(connection, selection))
+        return await self._read(lambda connection: queries.find(connection, chosen))
 
     async def find_many(
         self, collection: Collection[R], index: str, values: Sequence[str | int]
     ) -> builtins.list[R]:
         """Return the records under these values of an index of one field."""
-        selection = self._select(collection, index, ())
-        if len(selection.index.fields) != 1:
+        chosen = self._select(collection, index, ())
+        if len(chosen.selection.index.fields) != 1:
             raise ValueError(f"find_many needs an index of one field, not {index!r}")
         if not values:
             return []
         check_limit("values", len(values))
-        return await self._read(lambda connection: queries.find_many(connection, selection, values))
+        return await self._read(lambda connection: queries.find_many(connection, chosen, values))
 
     async def list(
         self,
@@ -148,21 +167,30 @@ class SqliteStorage:
     ) -> Page[R]:
         """Return a page of an index."""
         check_limit("rows of a page", limit)
-        selection = self._select(collection, index, equals, at_least=at_least, at_most=at_most)
-        position = queries.read_cursor(selection, cursor, descending=descending)
+        chosen = self._select(collection, index, equals, at_least=at_least, at_most=at_most)
+        position = read_cursor(chosen.selection, cursor, descending=descending)
         items, following = await self._read(
             lambda connection: queries.page(
-                connection, selection, limit=limit, position=position, descending=descending
+                connection, chosen, limit=limit, position=position, descending=descending
             )
         )
         return Page(
-            items=items, next=queries.write_cursor(selection, following, descending=descending)
+            items=items, next=write_cursor(chosen.selection, following, descending=descending)
         )
 
-    async def count(self, collection: Collection[R], index: str, *equals: str | int) -> int:
-        """Count the records under these values of an index's first fields."""
-        selection = self._select(collection, index, equals)
-        return await self._read(lambda connection: queries.count(connection, selection))
+    async def count(
+        self,
+        collection: Collection[R],
+        index: str,
+        *equals: str | int,
+        at_least: str | int | None = None,
+        at_most: str | int | None = None,
+        limit: int = MAX_COUNT,
+    ) -> int:
+        """Count the records of an index, up to a limit."""
+        check_limit("counted records", limit, MAX_COUNT)
+        chosen = self._select(collection, index, equals, at_least=at_least, at_most=at_most)
+        return await self._read(lambda connection: queries.count(connection, chosen, limit))
 
     async def claim(
         self,
@@ -180,11 +208,11 @@ class SqliteStorage:
         check_limit("claimed records", limit)
         if not owner or lease_ms <= 0:
             raise ValueError("a claim needs an owner and a lease that lasts")
-        selection = self._select(collection, index, equals, at_most=at_most)
+        chosen = self._select(collection, index, equals, at_most=at_most)
         return await self._write(
             lambda connection: leases.claim(
                 connection,
-                selection,
+                chosen,
                 limit=limit,
                 owner=owner,
                 now_ms=now_ms,
@@ -205,6 +233,22 @@ class SqliteStorage:
         if leases:
             check_limit("leases", len(leases))
             await self._write(lambda connection: give_up(connection, table, leases))
+
+    async def prune(
+        self,
+        collection: Collection[R],
+        index: str,
+        *equals: str | int,
+        at_most: str | int,
+        limit: int,
+        now_ms: int,
+    ) -> int:
+        """Remove the first records in the order of the index whose time is over."""
+        check_limit("removed records", limit)
+        chosen = self._select(collection, index, equals, at_most=at_most)
+        return await self._write(
+            lambda connection: retention.prune(connection, chosen, limit=limit, now_ms=now_ms)
+        )
 
     async def commit(self, unit: Unit) -> Committed:
         """Carry out the unit, all or nothing, and return once it survives a power cut."""
@@ -263,7 +307,7 @@ class SqliteStorage:
 
     async def check(self) -> None:
         """Verify the database as a whole."""
-        await self._read(lambda connection: backup.check(connection, self._path))
+        await self._read(lambda connection: integrity.check(connection, self._path))
 
     async def backup(self, path: Path) -> None:
         """Write a copy that opens by itself, as of one moment, while calls go on."""
@@ -307,6 +351,7 @@ class SqliteStorage:
         *,
         at_least: str | int | None = None,
         at_most: str | int | None = None,
-    ) -> Selection[R]:
+    ) -> Rows[R]:
         table: Table[R] = self._planner.table(collection)
-        return Selection(table, table.collection.index(index), equals, at_least, at_most)
+        selection = Selection(collection, collection.index(index), equals, at_least, at_most)
+        return Rows(table, selection)

@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from shared.storage.errors import FeedTrimmed, InvalidCursor
-from shared.storage.port import Event, FeedPage
+from shared.storage.port import MAX_CONSUMERS, Event, FeedPage
+from shared.storage.values import check_limit, plain
 
 TRIM_ROWS: Final = 5_000
 """Events removed in one transaction, so that a large trim does not hold up the units."""
@@ -14,6 +15,10 @@ TRIM_ROWS: Final = 5_000
 CONSUMERS_SQL: Final = (
     "CREATE TABLE IF NOT EXISTS consumers (feed TEXT NOT NULL, name TEXT NOT NULL,"
     " seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (feed, name)) STRICT, WITHOUT ROWID"
+)
+TRIMMED_SQL: Final = (
+    "CREATE TABLE IF NOT EXISTS trimmed (feed TEXT PRIMARY KEY NOT NULL, seq INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID"
 )
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -25,21 +30,38 @@ def feed_table(feed: str) -> str:
 
 
 def feed_sql(feed: str) -> str:
-    """Define a feed's table; AUTOINCREMENT keeps the count when every event was trimmed."""
+    """Define a feed's table."""
     return (
-        f"CREATE TABLE IF NOT EXISTS {feed_table(feed)} (seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        f"CREATE TABLE IF NOT EXISTS {feed_table(feed)} (seq INTEGER PRIMARY KEY,"
         " id TEXT NOT NULL, type TEXT NOT NULL, at_ms INTEGER NOT NULL, object BLOB NOT NULL)"
         " STRICT"
     )
 
 
+def newest(feed: str) -> str:
+    """Write as SQL the number of the newest event ever published, 0 before the first.
+
+    What trimming has passed is written down by the trim, so that publishing writes no counter.
+    """
+    return (
+        f"coalesce((SELECT max(seq) FROM {feed_table(feed)}),"  # noqa: S608 - a checked name
+        f" (SELECT seq FROM trimmed WHERE feed = '{feed}'), 0)"
+    )
+
+
+def publish_sql(feed: str) -> str:
+    """Append an event under the next number."""
+    return (
+        f"INSERT INTO {feed_table(feed)} (seq, id, type, at_ms, object)"  # noqa: S608 - a checked name
+        f" VALUES ({newest(feed)} + 1, ?, ?, ?, ?)"
+    )
+
+
 def bounds(connection: sqlite3.Connection, feed: str) -> tuple[int, int]:
     """Return the number of the oldest event that is there and of the newest ever published."""
-    table = feed_table(feed)
-    counted = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
-    end = int((counted.fetchone() or (0,))[0])
-    oldest = connection.execute(f"SELECT min(seq) FROM {table}").fetchone()[0]  # noqa: S608 - a checked name
-    return (end + 1 if oldest is None else int(oldest)), end
+    sql = f"SELECT (SELECT min(seq) FROM {feed_table(feed)}), {newest(feed)}"  # noqa: S608 - a checked name
+    oldest, end = connection.execute(sql).fetchone()
+    return (end + 1 if oldest is None else int(oldest)), int(end)
 
 
 def check_cursor(connection: sqlite3.Connection, feed: str, after: int) -> tuple[int, int]:
@@ -76,7 +98,11 @@ def acknowledge(
     connection: sqlite3.Connection, feed: str, consumer: str, seq: int, at_ms: int
 ) -> None:
     """Set what a consumer is done with; it may go back as far as the feed still reaches."""
+    plain(consumer, f"{feed} consumer")
     check_cursor(connection, feed, seq)
+    others = "SELECT count(*) FROM consumers WHERE feed = ? AND name <> ?"
+    known = int(connection.execute(others, (feed, consumer)).fetchone()[0])
+    check_limit(f"consumers of {feed}", known + 1, MAX_CONSUMERS)
     connection.execute(
         "INSERT INTO consumers (feed, name, seq, at_ms) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (feed, name) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms",
@@ -116,4 +142,9 @@ def trim(connection: sqlite3.Connection, feed: str, keep_after_ms: int) -> int:
     until = int(last) if kept is None else int(kept) - 1
     if slowest is not None:
         until = min(until, int(slowest))
-    return connection.execute(f"DELETE FROM {table} WHERE seq <= ?", (until,)).rowcount  # noqa: S608 - a checked name
+    removed = connection.execute(f"DELETE FROM {table} WHERE seq <= ?", (until,)).rowcount  # noqa: S608 - a checked name
+    if removed:
+        connection.execute(
+            "INSERT OR REPLACE INTO trimmed (feed, seq) VALUES (?, ?)", (feed, until)
+        )
+    return removed

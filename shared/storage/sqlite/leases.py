@@ -2,18 +2,22 @@
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from shared.storage.errors import LeaseLost
 from shared.storage.port import Leased
 from shared.storage.schema import R
-from shared.storage.sqlite.queries import Selection, where
+from shared.storage.sqlite.queries import Rows, where
 from shared.storage.sqlite.tables import Table
 from shared.storage.unit import Lease
+
+FREE: Final = "(lease_until IS NULL OR lease_until <= ?)"
+"""The condition under which nobody holds a row at a time."""
 
 
 def claim(
     connection: sqlite3.Connection,
-    selection: Selection[R],
+    chosen: Rows[R],
     *,
     limit: int,
     owner: str,
@@ -24,12 +28,12 @@ def claim(
 
     Runs in the one writing transaction, so nothing can come between the choice and the lease.
     """
-    table = selection.table
-    terms, values = selection.terms()
-    terms.append("(lease_until IS NULL OR lease_until <= ?)")
+    table = chosen.table
+    terms, values = chosen.terms()
+    terms.append(FREE)
     sql = (
-        f"SELECT id, doc, lease_token + 1 FROM {selection.source()}{where(terms)}"  # noqa: S608 - checked names
-        f" ORDER BY {', '.join(selection.order())} LIMIT ?"
+        f"SELECT id, doc, lease_token + 1 FROM {chosen.source()}{where(terms)}"  # noqa: S608 - checked names
+        f" ORDER BY {', '.join(chosen.order())} LIMIT ?"
     )
     rows = connection.execute(sql, [*values, now_ms, limit]).fetchall()
     connection.executemany(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from shared.storage.errors import StorageBusy, StorageClosed
-from shared.storage.sqlite.connection import connect, sqlite_errors
+from shared.storage.sqlite.connection import connect, meaning, sqlite_errors
+from shared.storage.sqlite.trouble import Trouble
 
 T = TypeVar("T")
 
@@ -22,11 +23,13 @@ class Reader:
     Args:
         path: an existing database.
         queue_limit: reads that may be under way or waiting.
+        trouble: told of everything that keeps reads from being done.
     """
 
-    def __init__(self, path: Path, *, queue_limit: int) -> None:
+    def __init__(self, path: Path, *, queue_limit: int, trouble: Trouble) -> None:
         self._path = path
         self._queue_limit = queue_limit
+        self._trouble = trouble
         self._under_way = 0
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -46,7 +49,7 @@ class Reader:
         if self._closed:
             raise StorageClosed
         if self._under_way >= self._queue_limit:
-            raise StorageBusy("too many reads are waiting")
+            raise self._trouble.note(StorageBusy("too many reads are waiting"))
         self._under_way += 1
         try:
             return await self._loop.run_in_executor(self._threads, self._read, work)
@@ -63,12 +66,13 @@ class Reader:
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._idle.pop()  # as many connections as threads: never empty
         try:
-            with sqlite_errors(self._path):
-                connection.execute("BEGIN")
-                try:
-                    return work(connection)
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._trouble.note(meaning(self._path, error)) from error
         finally:
             self._idle.append(connection)

@@ -4,13 +4,12 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
-import msgspec
-
+from shared.storage.documents import event_object
 from shared.storage.errors import LeaseLost, LimitExceeded, RecordMissing, StaleRecord
-from shared.storage.port import MAX_DOCUMENT_BYTES, MAX_OPERATIONS, Committed
+from shared.storage.port import MAX_OPERATIONS, Committed
 from shared.storage.schema import Collection, Feed
-from shared.storage.sqlite.feeds import feed_table
-from shared.storage.sqlite.tables import MAX_INTEGER, Table
+from shared.storage.sqlite.feeds import publish_sql
+from shared.storage.sqlite.tables import Table
 from shared.storage.unit import (
     Delete,
     Fence,
@@ -120,18 +119,11 @@ def _update(table: Table[Any], record: Any) -> Step:
 
 
 def _delete(table: Table[Any], record: Any) -> Step:
-    name = table.collection.name
     sql = f"DELETE FROM {table.name} WHERE id = ? AND version = ?"  # noqa: S608 - a checked name
-    # A later record of the same id starts above every token that was ever handed out.
-    floor_sql = (
-        "INSERT INTO lease_floors (collection, token)"  # noqa: S608 - a checked name
-        f" SELECT '{name}', lease_token FROM {table.name} WHERE id = ?"
-        " ON CONFLICT (collection) DO UPDATE SET token = max(token, excluded.token)"
-    )
 
     def step(connection: sqlite3.Connection, _numbers: Numbers) -> None:
         if table.collection.leased:
-            connection.execute(floor_sql, (record.id,))
+            connection.execute(table.floor_sql, (record.id,))
         if not connection.execute(sql, (record.id, record.version)).rowcount:
             raise _absent(connection, table, record)
 
@@ -174,16 +166,8 @@ def _release(table: Table[Any], lease: Lease) -> Step:
 
 def _publish(event: Publish) -> Step:
     feed = event.feed.name
-    document = msgspec.json.encode(event.object)
-    if not document.startswith(b"{"):
-        raise TypeError(f"the object of an event of {feed} must be a JSON object")
-    if len(document) > MAX_DOCUMENT_BYTES:
-        limit = MAX_DOCUMENT_BYTES
-        raise LimitExceeded(f"{feed} event bytes", limit=limit, got=len(document))
-    if not 0 <= event.at_ms <= MAX_INTEGER:
-        raise LimitExceeded(f"{feed} event time", limit=MAX_INTEGER, got=event.at_ms)
-    sql = f"INSERT INTO {feed_table(feed)} (id, type, at_ms, object) VALUES (?, ?, ?, ?)"  # noqa: S608 - a checked name
-    row = (event.id, str(event.type), event.at_ms, document)
+    sql = publish_sql(feed)
+    row = (event.id, str(event.type), event.at_ms, event_object(event))
 
     def step(connection: sqlite3.Connection, numbers: Numbers) -> None:
         taken = connection.execute(sql, row).lastrowid

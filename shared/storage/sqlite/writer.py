@@ -11,6 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from shared.storage.errors import StorageBusy, StorageClosed, StorageError
 from shared.storage.sqlite.connection import meaning
+from shared.storage.sqlite.trouble import Trouble
+from shared.storage.sqlite.wal import WriteAheadLog
 
 T = TypeVar("T")
 
@@ -38,6 +40,7 @@ class Writer:
         path: the database, for errors.
         queue_limit: jobs that may wait.
         timeout_s: how long a job may wait before it is begun.
+        trouble: told of everything that keeps jobs from being done.
         settled: called on the event loop with the results of a batch, before anyone awaits them.
     """
 
@@ -48,12 +51,15 @@ class Writer:
         *,
         queue_limit: int,
         timeout_s: float,
+        trouble: Trouble,
         settled: Callable[[Sequence[Any]], None],
     ) -> None:
         self._connection = connection
         self._path = path
         self._queue_limit = queue_limit
         self._timeout_s = timeout_s
+        self._trouble = trouble
+        self._log = WriteAheadLog(path)
         self._settled = settled
         self._loop = asyncio.get_running_loop()
         self._queue: OrderedDict[Job[Any], None] = OrderedDict()
@@ -107,7 +113,7 @@ class Writer:
             if self._closing:
                 raise StorageClosed
             if len(self._queue) + len(jobs) > self._queue_limit:
-                raise StorageBusy
+                raise self._trouble.note(StorageBusy())
             self._queue.update(dict.fromkeys(jobs))
             self._changed.notify()
         return jobs
@@ -126,13 +132,15 @@ class Writer:
     def _expire(self, jobs: Sequence[Job[Any]]) -> None:
         for job in self._withdraw(jobs):
             if not job.future.done():
-                job.future.set_exception(StorageBusy("the unit waited too long to be written"))
+                late = StorageBusy("the unit waited too long to be written")
+                job.future.set_exception(self._trouble.note(late))
 
     def _run(self) -> None:
         try:
             while batch := self._next_batch():
                 outcomes = self._write(batch)
                 self._tell(self._settle, batch, outcomes)
+                self._contain_log()
         finally:
             self._connection.close()
             self._tell(self._finish)
@@ -164,7 +172,7 @@ class Writer:
             refusal = self._undo(error)
             if len(batch) > 1 and not isinstance(refusal, StorageBusy):
                 return [self._write([job])[0] for job in batch]
-            return [refusal] * len(batch)
+            return [self._trouble.note(refusal)] * len(batch)
         return outcomes
 
     def _attempt(self, job: Job[Any]) -> Any:
@@ -179,6 +187,11 @@ class Writer:
             outcome = error
         self._connection.execute("RELEASE job")
         return outcome
+
+    def _contain_log(self) -> None:
+        """Keep the log small; what fails here failed no job, and the next batch meets it again."""
+        with contextlib.suppress(sqlite3.Error):
+            self._log.contain(self._connection)
 
     def _undo(self, error: sqlite3.Error) -> StorageError:
         try:

@@ -1,6 +1,8 @@
 """What every engine behind the storage port has to keep; a new engine joins the list below."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,6 +12,9 @@ from typing import Any, Protocol
 import pytest
 
 from shared.storage import (
+    MAX_CONSUMERS,
+    MAX_COUNT,
+    MAX_DOCUMENT_BYTES,
     MAX_OPERATIONS,
     MAX_ROWS,
     Collection,
@@ -17,8 +22,10 @@ from shared.storage import (
     DuplicateRecord,
     Feed,
     FeedTrimmed,
+    GuardFailed,
     Index,
     InvalidCursor,
+    Lease,
     LeaseLost,
     LimitExceeded,
     Migration,
@@ -31,12 +38,15 @@ from shared.storage import (
     Storage,
     StorageClosed,
     StorageError,
+    Tally,
     Unit,
     WrongContract,
     WrongNetwork,
     WrongService,
+    tallies,
     written,
 )
+from shared.storage.values import MAX_INDEXED_CHARS, MAX_INTEGER
 
 
 class State(StrEnum):
@@ -64,6 +74,13 @@ class Entry:
     amount: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    id: str
+    version: int = 0
+    text: str
+
+
 ITEMS = Collection(
     "items",
     Item,
@@ -78,10 +95,13 @@ ITEMS = Collection(
     leased=True,
 )
 ENTRIES = Collection("entries", Entry)
+BLOBS = Collection("blobs", Blob)
+SPENT = tallies("spent")
 EVENTS = Feed("events")
 OTHER_EVENTS = Feed("other_events")
-SCHEMA = Schema("shop", 1, (ITEMS, ENTRIES), (EVENTS, OTHER_EVENTS))
+SCHEMA = Schema("shop", 1, (ITEMS, ENTRIES, BLOBS, SPENT), (EVENTS, OTHER_EVENTS))
 STAMP = Stamp("devnet", "TContract")
+LEASE = Lease(record_id="a", token=1, owner="w", until_ms=1)
 
 
 class Engine(Protocol):
@@ -139,6 +159,36 @@ async def test_a_record_comes_back_as_it_was_written(storage: Storage) -> None:
     assert found.version == 1
     assert isinstance(found.state, State)
     assert await storage.get(ITEMS, "b") is None
+
+
+async def test_what_is_as_large_as_allowed_is_stored(storage: Storage) -> None:
+    """The longest id and key, the largest integers of an index, and a document near its limit."""
+    longest = "🤖" * MAX_INDEXED_CHARS
+    items = [
+        Item(id=longest, key=longest, due_ms=MAX_INTEGER),
+        Item(id="low", due_ms=-MAX_INTEGER),
+        Item(id="large", due_ms=0),
+    ]
+    await insert(storage, *items)
+    entry = Entry(id="large", amount=10**300)
+    await storage.commit(Unit().insert(ENTRIES, entry))
+    assert await storage.get(ENTRIES, "large") == written(entry)
+    assert await walk(storage, "due", "open", limit=1) == ["low", "large", longest]
+    assert await storage.find(ITEMS, "key", "alice", longest) == written(items[0])
+    blob = Blob(id="large", text="é" * ((MAX_DOCUMENT_BYTES - 100) // 2))
+    await storage.commit(Unit().insert(BLOBS, blob))
+    assert await storage.get(BLOBS, "large") == written(blob)
+    with pytest.raises(LimitExceeded):
+        await storage.commit(Unit().insert(BLOBS, replace(blob, id="larger", text=blob.text * 2)))
+
+
+async def test_text_is_ordered_by_its_code_points(storage: Storage) -> None:
+    """Upper case before lower, the BMP's end before what follows it, NUL first of all."""
+    notes = ["", "\x00", "A", "Z", "a", "z", "é", "\uffff", "🤖"]
+    await insert(storage, *(Item(id=f"i{n}", note=note) for n, note in enumerate(notes)))
+    assert await walk(storage, "note", limit=2) == [f"i{n}" for n in range(len(notes))]
+    assert await storage.count(ITEMS, "note", at_most="Z") == 4
+    assert await walk(storage, "note", limit=2, at_least="\uffff") == ["i7", "i8"]
 
 
 async def test_big_integers_and_unicode_are_exact(storage: Storage) -> None:
@@ -258,6 +308,35 @@ async def test_of_64_updates_of_one_version_one_wins(storage: Storage) -> None:
     assert sum(isinstance(each, StaleRecord) for each in outcomes) == 63
 
 
+async def test_concurrent_transfers_keep_the_sum(storage: Storage) -> None:
+    """Write skew: each moves between two of three accounts, and tells; none is half done."""
+    accounts = [Item(id=f"a{n}", amount=100) for n in range(3)]
+    await insert(storage, *accounts)
+
+    async def move(number: int) -> int:
+        tries = 0
+        source, target = number % 3, (number + 1) % 3
+        while True:
+            tries += 1
+            found = await storage.get_many(ITEMS, [f"a{source}", f"a{target}"])
+            one, other = found[f"a{source}"], found[f"a{target}"]
+            unit = Unit().update(ITEMS, replace(one, amount=one.amount - number))
+            unit.update(ITEMS, replace(other, amount=other.amount + number))
+            unit.insert(ENTRIES, Entry(id=f"e{number}", amount=number))
+            try:
+                await storage.commit(published(unit, number))
+            except GuardFailed:
+                continue
+            return tries
+
+    assert min(await asyncio.gather(*map(move, range(20)))) >= 1
+    found = await storage.get_many(ITEMS, [f"a{n}" for n in range(3)])
+    assert sum(each.amount for each in found.values()) == 300
+    assert sum(each.version for each in found.values()) == 3 + 2 * 20
+    assert len(await storage.get_many(ENTRIES, [f"e{n}" for n in range(20)])) == 20
+    assert (await storage.read_feed(EVENTS, after=0, limit=1)).end == 20
+
+
 async def test_units_committed_together_fail_one_by_one(storage: Storage) -> None:
     units = [published(Unit().insert(ITEMS, Item(id=name)), 1) for name in "abab"]
     first, second, third, fourth = await storage.commit_all(units)
@@ -280,6 +359,15 @@ async def test_what_cannot_be_read_back_is_refused_before_it_is_stored(storage: 
         await storage.commit(Unit().insert(ITEMS, wrong))
     with pytest.raises(ValueError, match="version 3"):
         Unit().insert(ITEMS, Item(id="a", version=3))
+    for refuse in (Unit().update, Unit().delete, Unit().require):
+        with pytest.raises(ValueError, match="never stored"):
+            refuse(ITEMS, Item(id="a"))
+    other: Any = Entry(id="a", amount=1)
+    for refuse in (Unit().insert, Unit().update, Unit().delete, Unit().require):
+        with pytest.raises(TypeError, match="no record of items"):
+            refuse(ITEMS, other)
+    with pytest.raises(ValueError, match="no id"):
+        await insert(storage, Item(id=""))
     with pytest.raises(TypeError, match="JSON object"):
         await storage.commit(Unit().publish(EVENTS, id="e", type="t", at_ms=0, object=[1]))
     with pytest.raises(ValueError, match="schema"):
@@ -289,7 +377,7 @@ async def test_what_cannot_be_read_back_is_refused_before_it_is_stored(storage: 
 
 
 async def test_a_bad_neighbour_does_not_harm_the_others(storage: Storage) -> None:
-    nameless: Any = Item(id=["not", "text"])  # type: ignore[arg-type]
+    nameless: Any = Item(id=["not", "text"], version=1)  # type: ignore[arg-type]
     bad = storage.commit(Unit().delete(ITEMS, nameless))
     good = [storage.commit(Unit().insert(ITEMS, Item(id=f"i{n}"))) for n in range(8)]
     outcomes = await asyncio.gather(*good[:4], bad, *good[4:], return_exceptions=True)
@@ -337,6 +425,25 @@ async def test_lookups_find_by_unique_key_and_by_values(storage: Storage) -> Non
         await storage.find_many(ITEMS, "due", ["open"])
     with pytest.raises(ValueError, match="no index"):
         await storage.count(ITEMS, "nothing")
+
+
+async def test_a_lookup_by_what_a_field_never_holds_is_a_type_error(storage: Storage) -> None:
+    """Text and numbers never meet in an index: such a lookup would find nothing, silently."""
+    wrong: Any
+    for wrong in ("7", True, 7.0, None, b"7"):
+        with pytest.raises(TypeError):
+            await storage.count(ITEMS, "due", "open", wrong)
+    for wrong in ("7", True, 7.0, b"7"):
+        with pytest.raises(TypeError):
+            await storage.list(ITEMS, "due", "open", limit=1, at_least=wrong)
+        with pytest.raises(TypeError):
+            await storage.prune(ITEMS, "due", "open", at_most=wrong, limit=1, now_ms=0)
+        with pytest.raises(TypeError):
+            await claim(storage, "w", wrong)
+    with pytest.raises(TypeError):
+        await storage.find(ITEMS, "key", "alice", 7)
+    with pytest.raises(TypeError):
+        await storage.find_many(ITEMS, "note", ["a", 7])
 
 
 async def walk(storage: Storage, index: str, *equals: str | int, **how: Any) -> list[str]:
@@ -391,6 +498,41 @@ async def test_pages_are_stable_under_inserts(storage: Storage) -> None:
     assert len(seen) == len(set(seen))
 
 
+async def test_pages_are_stable_under_deletes(storage: Storage) -> None:
+    """A cursor is a place, not a record: what goes away before or at it leaves no gap."""
+    await insert(storage, *(Item(id=f"i{n:02}", due_ms=n // 4) for n in range(24)))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await storage.list(ITEMS, "due", "open", limit=5, cursor=cursor)
+        seen += [item.id for item in page.items]
+        unit = Unit()
+        for item in (page.items[0], page.items[-1]):
+            unit.delete(ITEMS, item)
+        await storage.commit(unit)
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == [f"i{n:02}" for n in range(24)]
+
+
+async def test_a_record_that_moves_behind_the_cursor_is_met_again_and_no_other_is_lost(
+    storage: Storage,
+) -> None:
+    await insert(storage, *(Item(id=f"i{n}", due_ms=n) for n in range(6)))
+    page = await storage.list(ITEMS, "due", "open", limit=3)
+    await storage.commit(Unit().update(ITEMS, replace(page.items[0], due_ms=9)))
+    page = await storage.list(ITEMS, "due", "open", limit=9, cursor=page.next)
+    assert [item.id for item in page.items] == ["i3", "i4", "i5", "i0"]
+
+
+def forge(cursor: str, position: list[Any]) -> str:
+    """Keep the list that a cursor names, and put another position into it."""
+    known = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    told = json.dumps([known[0], *position]).encode()
+    return base64.urlsafe_b64encode(told).decode().rstrip("=")
+
+
 async def test_cursors_of_other_lists_are_refused(storage: Storage) -> None:
     await insert(storage, *(Item(id=f"i{n}") for n in range(4)))
     cursor = (await storage.list(ITEMS, "due", "open", limit=2)).next
@@ -403,6 +545,10 @@ async def test_cursors_of_other_lists_are_refused(storage: Storage) -> None:
     ):
         with pytest.raises(InvalidCursor):
             await storage.list(ITEMS, index, *equals, limit=2, cursor=cursor, descending=descending)
+    for position in (["1", "i1"], [1, None], [1, 2], [True, "i1"], [2**63, "i1"], [1], [1.5, "i1"]):
+        forged = forge(cursor, position)
+        with pytest.raises(InvalidCursor):
+            await storage.list(ITEMS, "due", "open", limit=2, cursor=forged)
     for nonsense in ("", "x", "☃", "W10", "e30", cursor[:-3], cursor + "A", "A" * 100_000):
         with pytest.raises(InvalidCursor):
             await storage.list(ITEMS, "due", "open", limit=2, cursor=nonsense)
@@ -425,7 +571,16 @@ async def test_limits_are_refused(storage: Storage) -> None:
         storage.commit(Unit().insert(ITEMS, Item(id="a", due_ms=2**63))),
         storage.commit(Unit().insert(ITEMS, Item(id="a", note="x" * 5_000_000))),
         storage.commit(Unit().insert(ITEMS, Item(id="a", key="x" * 1_001))),
+        storage.commit(Unit().insert(ITEMS, Item(id="x" * 1_001))),
+        storage.commit(published(Unit(), 1, at_ms=2**63)),
+        storage.commit(published(Unit(), 1, at_ms=-1)),
+        storage.commit(Unit().publish(EVENTS, id="x" * 1_001, type="t", at_ms=0, object={})),
+        storage.release(ITEMS, [LEASE] * (MAX_ROWS + 1)),
         storage.count(ITEMS, "due", "open", 2**63),
+        storage.count(ITEMS, "due", limit=0),
+        storage.count(ITEMS, "due", limit=MAX_COUNT + 1),
+        storage.prune(ITEMS, "due", at_most="open", limit=0, now_ms=0),
+        storage.prune(ITEMS, "due", at_most="open", limit=MAX_ROWS + 1, now_ms=0),
     ]
     for call in calls:
         with pytest.raises(LimitExceeded):
@@ -434,6 +589,19 @@ async def test_limits_are_refused(storage: Storage) -> None:
         await storage.count(ITEMS, "due", "open", 1, 2)
     with pytest.raises(ValueError, match="no field left"):
         await storage.list(ITEMS, "due", "open", 1, limit=1, at_least=0)
+    with pytest.raises(ValueError, match="no field left"):
+        await storage.prune(ITEMS, "due", "open", 1, at_most=0, limit=1, now_ms=0)
+
+
+async def test_counts_stop_at_their_limit_and_bounds_leave_none_out(storage: Storage) -> None:
+    await insert(storage, *(Item(id=f"i{n}", due_ms=n or None) for n in range(10)))
+    assert await storage.count(ITEMS, "due", "open") == 10
+    assert await storage.count(ITEMS, "due", "open", limit=4) == 4
+    assert await storage.count(ITEMS, "due", "open", limit=10) == 10
+    assert await storage.count(ITEMS, "due", "open", at_least=3, at_most=6) == 4
+    assert await storage.count(ITEMS, "due", "open", at_most=6) == 6
+    assert await storage.count(ITEMS, "unfinished", at_least=-5, limit=3) == 3
+    assert await storage.count(ITEMS, "unfinished", at_least=10) == 0
 
 
 async def test_a_lookup_that_finds_too_much_says_so(storage: Storage) -> None:
@@ -490,6 +658,58 @@ async def test_a_fence_refuses_the_old_holder(storage: Storage) -> None:
     await storage.commit(Unit().update(ITEMS, changed).fence(ITEMS, new.lease))
 
 
+async def test_of_two_clocks_the_token_decides_who_works(storage: Storage) -> None:
+    """A claimant whose clock runs ahead takes a lease early; the slow one's work is refused then."""
+    await insert(storage, Item(id="a"))
+    (slow,) = await claim(storage, "slow", 1_000)
+    assert await claim(storage, "fast", 1_099) == []
+    (fast,) = await claim(storage, "fast", 5_000)
+    assert (slow.lease.until_ms, fast.lease.until_ms) == (1_100, 5_100)
+    assert fast.lease.token == slow.lease.token + 1
+    assert await claim(storage, "slow", 1_050) == []
+    done = replace(fast.record, state=State.DONE)
+    for unit in (
+        Unit().update(ITEMS, done).fence(ITEMS, slow.lease),
+        Unit().fence(ITEMS, slow.lease).update(ITEMS, done),
+        Unit().release(ITEMS, slow.lease),
+    ):
+        with pytest.raises(LeaseLost):
+            await storage.commit(unit)
+    with pytest.raises(LeaseLost):
+        await storage.renew(ITEMS, slow.lease, until_ms=9_000)
+    await storage.release(ITEMS, [slow.lease])
+    await storage.commit(Unit().update(ITEMS, done).release(ITEMS, fast.lease))
+    assert await storage.get(ITEMS, "a") == written(done)
+
+
+async def test_claimants_with_skewed_clocks_do_each_job_once(storage: Storage) -> None:
+    """Whatever their clocks say, what a unit does under its fence happens once for each record."""
+    jobs = [f"i{n}" for n in range(50)]
+    await insert(storage, *(Item(id=name) for name in jobs))
+    worked: list[str] = []
+
+    async def work(number: int) -> None:
+        owner, now_ms = f"w{number}", 1_000 + 70 * number
+        while True:
+            claimed = await claim(storage, owner, now_ms, limit=5)
+            for each in claimed:
+                name = each.record.id
+                unit = Unit().fence(ITEMS, each.lease)
+                unit.update(ITEMS, replace(each.record, state=State.DONE))
+                try:
+                    await storage.commit(unit.insert(ENTRIES, Entry(id=name, amount=number)))
+                except (LeaseLost, StaleRecord):
+                    continue
+                worked.append(name)
+            if not claimed and not await storage.count(ITEMS, "due", "open", limit=1):
+                return
+            now_ms += 40
+
+    await asyncio.gather(*map(work, range(10)))
+    assert sorted(worked) == sorted(jobs)
+    assert (await storage.get_many(ENTRIES, jobs)).keys() == set(jobs)
+
+
 async def test_a_released_record_is_free_and_its_token_spent(storage: Storage) -> None:
     await insert(storage, Item(id="a"))
     (first,) = await claim(storage, "w1", 0)
@@ -535,6 +755,97 @@ async def test_leases_need_a_leased_collection(storage: Storage) -> None:
         await storage.release(ENTRIES, [held.lease])
 
 
+# Retention
+
+
+async def test_pruning_removes_the_oldest_in_bounded_steps(storage: Storage) -> None:
+    dues = [5, None, 3, 9, 3, None, 7]
+    await insert(storage, *(Item(id=f"i{n}", due_ms=due) for n, due in enumerate(dues)))
+    await insert(storage, Item(id="done", state=State.DONE, due_ms=1))
+    assert await storage.prune(ITEMS, "due", "open", at_most=7, limit=3, now_ms=0) == 3
+    assert await walk(storage, "all", limit=9) == ["done", "i1", "i3", "i5", "i6"]
+    assert await storage.prune(ITEMS, "due", "open", at_most=7, limit=3, now_ms=0) == 1
+    assert await storage.prune(ITEMS, "due", "open", at_most=7, limit=3, now_ms=0) == 0
+    assert await storage.prune(ITEMS, "due", "held", at_most=7, limit=3, now_ms=0) == 0
+    assert await walk(storage, "all", limit=9) == ["done", "i1", "i3", "i5"]
+    await insert(storage, Item(id="i0", key="again"))
+
+
+async def test_pruning_spares_what_somebody_holds(storage: Storage) -> None:
+    await insert(storage, *(Item(id=f"i{n}", due_ms=n) for n in range(3)))
+    (held,) = await claim(storage, "w1", 0, limit=1)
+    assert held.record.id == "i0"
+    assert await storage.prune(ITEMS, "due", "open", at_most=9, limit=9, now_ms=99) == 2
+    assert await walk(storage, "all", limit=9) == ["i0"]
+    assert await storage.prune(ITEMS, "due", "open", at_most=9, limit=9, now_ms=100) == 1
+    with pytest.raises(LeaseLost):
+        await storage.commit(Unit().fence(ITEMS, held.lease))
+    await insert(storage, Item(id="i0"))
+    (again,) = await claim(storage, "w1", 0)
+    assert again.lease.token > held.lease.token
+
+
+async def test_what_was_pruned_stays_away_over_a_restart(engine: Engine) -> None:
+    storage = await engine.open()
+    await insert(storage, *(Item(id=f"i{n}", due_ms=n) for n in range(4)))
+    assert await storage.prune(ITEMS, "unfinished", at_most=1, limit=9, now_ms=0) == 2
+    await storage.close()
+    storage = await engine.open()
+    assert await walk(storage, "all", limit=9) == ["i2", "i3"]
+    await storage.close()
+
+
+# Limits over windows
+
+HOUR_MS = 3_600_000
+WRITERS = 64
+
+
+async def spend(storage: Storage, name: str, limit: int, at_ms: int) -> bool:
+    """Spend one of a subject's limit of an hour; False when there is none left."""
+    while True:
+        tally = await storage.get(SPENT, "carol")
+        tally = tally or Tally.begin("carol", width_ms=HOUR_MS, kept=24)
+        if tally.period(HOUR_MS, at_ms=at_ms) >= limit:
+            return False
+        unit = Unit().insert(ENTRIES, Entry(id=name, amount=1))
+        try:
+            await storage.commit(tally.add(1, at_ms=at_ms).put(unit, SPENT))
+        except GuardFailed:
+            continue
+        return True
+
+
+async def test_64_writers_pass_no_limit_and_leave_none_of_it_unused(storage: Storage) -> None:
+    """H14: the sum that decides is compared and set with what it decides about."""
+    limit = 10
+    tries = [spend(storage, f"e{n}", limit, at_ms=HOUR_MS) for n in range(WRITERS)]
+    outcomes = await asyncio.gather(*tries)
+    assert sum(outcomes) == limit
+    entries = await storage.get_many(ENTRIES, [f"e{n}" for n in range(WRITERS)])
+    assert entries.keys() == {f"e{n}" for n, done in enumerate(outcomes) if done}
+    tally = await storage.get(SPENT, "carol")
+    assert tally is not None
+    assert (tally.version, tally.period(HOUR_MS, at_ms=HOUR_MS)) == (limit, limit)
+
+
+async def test_a_clock_set_back_opens_no_window_again(storage: Storage) -> None:
+    """H2: at an earlier time the newest window still counts, and takes what is added."""
+    assert await spend(storage, "first", 1, at_ms=10 * HOUR_MS)
+    assert not await spend(storage, "second", 1, at_ms=10 * HOUR_MS)
+    assert not await spend(storage, "second", 1, at_ms=HOUR_MS)
+    assert await spend(storage, "second", 1, at_ms=11 * HOUR_MS)
+    assert not await spend(storage, "third", 1, at_ms=10 * HOUR_MS)
+
+
+async def test_tallies_out_of_reach_can_be_pruned(storage: Storage) -> None:
+    await spend(storage, "first", 1, at_ms=HOUR_MS)
+    for at_ms, removed in ((24 * HOUR_MS, 0), (25 * HOUR_MS, 1)):
+        found = await storage.prune(SPENT, "over", at_most=at_ms, limit=9, now_ms=at_ms)
+        assert found == removed
+    assert await storage.get(SPENT, "carol") is None
+
+
 # Feeds
 
 
@@ -564,6 +875,63 @@ async def test_feed_numbers_have_no_gaps_and_follow_the_commits(storage: Storage
     assert seen == list(range(1, 401))
     assert sorted(number for pair in numbers for number in pair) == seen
     assert all(second == first + 1 for first, second in numbers)
+
+
+async def test_a_reader_never_sees_a_gap_while_others_publish(storage: Storage) -> None:
+    """H13: whatever a reader finds at any moment is everything up to some number."""
+    publishers, each_publishes = 16, 10
+    total = publishers * each_publishes
+    done = asyncio.Event()
+    looked = 0
+
+    async def publish(number: int) -> None:
+        for n in range(each_publishes):
+            await storage.commit(published(Unit(), number * each_publishes + n))
+
+    async def read() -> int:
+        nonlocal looked
+        end = 0
+        while not (done.is_set() and end == total):
+            page = await storage.read_feed(EVENTS, after=0, limit=MAX_ROWS)
+            assert [event.seq for event in page.events] == list(range(1, page.end + 1))
+            assert page.end >= end
+            end, looked = page.end, looked + 1
+        return end
+
+    readers = [asyncio.ensure_future(read()) for _ in range(2)]
+    await asyncio.gather(*map(publish, range(publishers)))
+    done.set()
+    assert await asyncio.gather(*readers) == [total, total]
+    page = await storage.read_feed(EVENTS, after=0, limit=MAX_ROWS)
+    assert len({event.id for event in page.events}) == total
+    assert looked >= 2
+
+
+async def test_one_publishers_events_keep_their_order(storage: Storage) -> None:
+    """H13: an event of a later commit has a higher number."""
+
+    async def publish(number: int) -> list[int]:
+        taken: list[int] = []
+        for n in range(10):
+            unit = Unit().publish(EVENTS, id=f"{number}-{n}", type="t", at_ms=0, object={})
+            taken += (await storage.commit(unit)).feed_numbers["events"]
+        return taken
+
+    for taken in await asyncio.gather(*map(publish, range(10))):
+        assert taken == sorted(taken)
+
+
+async def test_consumers_of_a_feed_are_bounded(storage: Storage) -> None:
+    for n in range(MAX_CONSUMERS):
+        await storage.acknowledge(EVENTS, f"c{n}", 0, 0)
+    with pytest.raises(LimitExceeded):
+        await storage.acknowledge(EVENTS, "one more", 0, 0)
+    await storage.acknowledge(EVENTS, "c1", 0, 0)
+    await storage.acknowledge(OTHER_EVENTS, "one more", 0, 0)
+    await storage.dismiss(EVENTS, "c1")
+    await storage.acknowledge(EVENTS, "one more", 0, 0)
+    with pytest.raises(LimitExceeded):
+        await storage.acknowledge(EVENTS, "x" * 1_001, 0, 0)
 
 
 async def test_events_carry_what_was_published(storage: Storage) -> None:
@@ -639,6 +1007,14 @@ async def test_a_cursor_beyond_the_end_is_refused(storage: Storage) -> None:
 
 
 # The life of a database
+
+
+async def test_a_probe_of_healthy_storage_leaves_nothing_behind(storage: Storage) -> None:
+    assert storage.trouble is None
+    await storage.probe()
+    assert storage.trouble is None
+    assert await storage.count(ITEMS, "all") == 0
+    assert (await storage.read_feed(EVENTS, after=0, limit=1)).end == 0
 
 
 async def test_a_database_keeps_everything_over_a_restart(engine: Engine) -> None:

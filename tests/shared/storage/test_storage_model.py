@@ -100,8 +100,8 @@ class StorageMachine(RuleBasedStateMachine):
             if kind == "fresh":  # the likely case: what is there is updated as it was read
                 how = "update" if held else "insert"
                 job = replace(given, version=held.version if held else 0)
-            elif kind == "insert":
-                job = replace(given, version=0)
+            else:
+                job = replace(given, version=0 if kind == "insert" else given.version or 1)
             getattr(unit, how)(JOBS, job)
             try:
                 self.apply(records, how, job)
@@ -153,11 +153,7 @@ class StorageMachine(RuleBasedStateMachine):
                 lease_ms=LEASE_MS,
             )
         )
-        free = [
-            job
-            for job in self.ordered()
-            if job.id not in self.leases or self.leases[job.id].until_ms <= self.now_ms
-        ]
+        free = [job for job in self.ordered() if self.is_free(job)]
         if at_most is not None:
             free = [job for job in free if job.due_ms is not None and job.due_ms <= at_most]
         assert [each.record for each in claimed] == free[:limit]
@@ -188,6 +184,31 @@ class StorageMachine(RuleBasedStateMachine):
             assert len(page.items) == limit
         assert found == expected
 
+    @rule(limit=st.integers(1, 3), at_most=st.integers(0, 3), later=st.integers(0, 9))
+    def prune(self, limit: int, at_most: int, later: int) -> None:
+        self.now_ms += later
+        gone = [
+            job.id
+            for job in self.ordered()
+            if job.due_ms is not None and job.due_ms <= at_most and self.is_free(job)
+        ][:limit]
+        call = self.storage.prune(JOBS, "due", at_most=at_most, limit=limit, now_ms=self.now_ms)
+        assert self.run(call) == len(gone)
+        for each in gone:
+            del self.records[each]
+            self.leases.pop(each, None)
+
+    @rule(limit=st.integers(1, 9), at_most=dues, at_least=dues)
+    def count(self, limit: int, at_most: int | None, at_least: int | None) -> None:
+        low, high = 0 if at_least is None else at_least, 3 if at_most is None else at_most
+        unbounded = at_most is None and at_least is None
+        expected = sum(
+            unbounded or (job.due_ms is not None and low <= job.due_ms <= high)
+            for job in self.records.values()
+        )
+        call = self.storage.count(JOBS, "due", at_least=at_least, at_most=at_most, limit=limit)
+        assert self.run(call) == min(limit, expected)
+
     @invariant()
     def storage_and_model_are_equal(self) -> None:
         if not hasattr(self, "storage"):
@@ -198,6 +219,9 @@ class StorageMachine(RuleBasedStateMachine):
             assert self.run(self.storage.find(JOBS, "key", key)) == expected
         page = self.run(self.storage.read_feed(EVENTS, after=0, limit=1000))
         assert [event.id for event in page.events] == self.events
+
+    def is_free(self, job: Job) -> bool:
+        return job.id not in self.leases or self.leases[job.id].until_ms <= self.now_ms
 
     def ordered(self) -> list[Job]:
         return sorted(

@@ -5,6 +5,7 @@
 import asyncio
 import functools
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -34,8 +35,13 @@ from shared.storage import (
     Unit,
     WrongNetwork,
 )
-from shared.storage.sqlite.queries import Selection, _stretches
-from shared.storage.sqlite.tables import Table, Value
+from shared.storage.selection import Selection
+from shared.storage.sqlite import integrity
+from shared.storage.sqlite.connection import WAL_LIMIT_BYTES, connect, create, prepare_writer
+from shared.storage.sqlite.queries import Rows, stretches
+from shared.storage.sqlite.tables import Table
+from shared.storage.sqlite.wal import WriteAheadLog, log_of
+from shared.storage.values import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,10 @@ async def impatient(path: Path) -> AsyncIterator[SqliteStorage]:
 
 def insert(name: str, text: str = "") -> Unit:
     return Unit().insert(NOTES, Note(id=name, text=text))
+
+
+def trouble_of(storage: SqliteStorage) -> StorageError | None:
+    return storage.trouble
 
 
 class StalledDisk:
@@ -187,19 +197,145 @@ async def test_what_is_not_a_database_of_ours_is_left_alone(path: Path) -> None:
         await SqliteStorage.open(path, SCHEMA, STAMP)
 
 
-async def test_a_check_finds_damage(storage: SqliteStorage, path: Path) -> None:
-    outcomes = [await storage.commit(insert(f"n{n}", "x" * 900)) for n in range(200)]
-    assert len(outcomes) == 200
-    await storage.check()
-    await storage.close()
+def damage(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * 4096)
-    damaged = await SqliteStorage.open(path, SCHEMA, STAMP)
-    with pytest.raises(StorageCorrupt) as caught:
-        await damaged.check()
+
+
+async def test_a_damaged_database_does_not_open_and_says_what_to_do(
+    storage: SqliteStorage, path: Path
+) -> None:
+    """H25: the path and the way out are in the refusal, and the file is left as it is."""
+    await storage.commit_all([insert(f"n{n}", "x" * 900) for n in range(200)])
+    await storage.close()
+    damage(path)
+    before = path.read_bytes()
+    with pytest.raises(StorageCorrupt, match="restore the newest backup") as caught:
+        await SqliteStorage.open(path, SCHEMA, STAMP)
     assert caught.value.path == str(path)
-    await damaged.close()
+    assert path.read_bytes() == before
+
+
+async def test_damage_found_after_a_crash_leaves_the_log_too(
+    storage: SqliteStorage, path: Path, tmp_path: Path
+) -> None:
+    """H25: what a person has to save is not written over by the look at it."""
+    await storage.commit_all([insert(f"n{n}", "x" * 900) for n in range(200)])
+    crashed = tmp_path / "crashed" / path.name
+    await storage.close()
+    storage = await SqliteStorage.open(path, SCHEMA, STAMP)
+    await storage.commit(insert("late"))
+    shutil.copytree(path.parent, crashed.parent)
+    await storage.close()
+    damage(crashed)
+    before = crashed.read_bytes(), log_of(crashed).read_bytes()
+    assert all(before)
+    with pytest.raises(StorageCorrupt):
+        await SqliteStorage.open(crashed, SCHEMA, STAMP)
+    assert (crashed.read_bytes(), log_of(crashed).read_bytes()) == before
+
+
+async def test_a_check_finds_damage_that_came_later(storage: SqliteStorage, path: Path) -> None:
+    await storage.commit_all([insert(f"n{n}", "x" * 900) for n in range(200)])
+    await storage.close()
+    opened = await SqliteStorage.open(path, SCHEMA, STAMP)
+    damage(path)
+    with pytest.raises(StorageCorrupt) as caught:
+        await opened.check()
+    assert caught.value.path == str(path)
+    assert caught.value.detail
+    await opened.close()
+
+
+async def test_a_glance_of_no_time_says_that_it_did_not_see_all(
+    storage: SqliteStorage, path: Path
+) -> None:
+    await storage.commit_all([insert(f"n{n}", "x" * 9_000) for n in range(999)])
+    await storage.close()
+    connection = connect(path, mode="ro")
+    assert integrity.glance(connection, path, within_s=60)
+    assert not integrity.glance(connection, path, within_s=0)
+    assert integrity.glance(connection, path, within_s=60)
+    connection.close()
+
+
+async def test_damage_met_by_a_read_is_trouble_that_stays(
+    storage: SqliteStorage, path: Path
+) -> None:
+    await storage.commit_all([insert(f"n{n}", "x" * 900) for n in range(200)])
+    await storage.close()
+    opened = await SqliteStorage.open(path, SCHEMA, STAMP)
+    damage(path)
+    with pytest.raises(StorageCorrupt):
+        await opened.list(NOTES, "kind", limit=200)
+    assert isinstance(trouble_of(opened), StorageCorrupt)
+    with pytest.raises(StorageCorrupt):
+        await opened.probe()
+    assert isinstance(trouble_of(opened), StorageCorrupt)
+    await opened.close()
+
+
+def grow(connection: sqlite3.Connection, rows: int) -> None:
+    row = ("x" * 1_000,)
+    for _ in range(rows):
+        connection.execute("INSERT INTO notes VALUES (?)", row)
+
+
+def test_the_log_is_emptied_although_somebody_always_reads(tmp_path: Path) -> None:
+    """A reader that stays lets the log grow to the next mark; the next, that leaves, ends it."""
+    path, limit = tmp_path / "log.db", 200_000
+    create(path)
+    writer = connect(path, mode="rw")
+    prepare_writer(writer)
+    writer.execute("CREATE TABLE notes (text)")
+    log = WriteAheadLog(path, limit_bytes=limit)
+    first, second = connect(path, mode="ro"), connect(path, mode="ro")
+    first.execute("BEGIN")
+    first.execute("SELECT count(*) FROM notes").fetchone()
+    while log_of(path).stat().st_size < limit:
+        grow(writer, 10)
+    log.contain(writer)
+    assert log_of(path).stat().st_size >= limit
+
+    second.execute("BEGIN")
+    second.execute("SELECT count(*) FROM notes").fetchone()
+    first.execute("ROLLBACK")
+    began = log_of(path).stat().st_size
+    while log_of(path).stat().st_size < began + limit:
+        grow(writer, 10)
+    leaving = threading.Timer(0.02, second.execute, ["ROLLBACK"])
+    leaving.start()
+    log.contain(writer)
+    leaving.join()
+    assert log_of(path).stat().st_size == 0
+    assert writer.execute("PRAGMA busy_timeout").fetchone() == (5_000,)
+    for connection in (first, second, writer):
+        connection.close()
+    assert not log_of(path).exists()
+
+
+async def test_a_log_that_a_long_read_let_grow_is_cut_back(
+    storage: SqliteStorage, path: Path
+) -> None:
+    reading = StalledDisk()
+
+    def read(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT count(*) FROM meta").fetchone()
+        reading(connection)
+
+    held = asyncio.ensure_future(storage._read(read))
+    await asyncio.to_thread(reading.reached.wait, 10)
+    number = 0
+    while log_of(path).stat().st_size < 1.5 * WAL_LIMIT_BYTES:
+        number += 1
+        await storage.commit(insert(f"n{number}", "x" * 500_000))
+    reading.over.set()
+    await held
+    for n in range(3):
+        await storage.commit(insert(f"after{n}", "x" * 500_000))
+    assert log_of(path).stat().st_size <= WAL_LIMIT_BYTES
+    await storage.check()
 
 
 async def test_a_full_disk_refuses_the_large_and_goes_on_serving(storage: SqliteStorage) -> None:
@@ -219,7 +355,13 @@ async def test_a_full_disk_refuses_the_large_and_goes_on_serving(storage: Sqlite
     assert (await storage.read_feed(EVENTS, after=0, limit=1)).end == 0
     with pytest.raises(StorageFull):
         await storage.commit(large)
+    assert isinstance(trouble_of(storage), StorageFull)
+    with pytest.raises(StorageFull):
+        await storage.probe()
+    assert isinstance(trouble_of(storage), StorageFull)
     await storage._write(lambda each: limit(each, 1_000_000))
+    await storage.probe()
+    assert trouble_of(storage) is None
     assert (await storage.commit(large)).feed_numbers == {"events": (1,)}
     await storage.check()
 
@@ -232,8 +374,11 @@ async def test_a_stalled_disk_bounds_the_queue_and_the_wait(impatient: SqliteSto
     outcomes = await asyncio.gather(*commits, return_exceptions=True)
     assert all(isinstance(each, StorageBusy) for each in outcomes)
     assert sum("waited too long" in str(each) for each in outcomes) == 4
+    assert isinstance(trouble_of(impatient), StorageBusy)
     stalled.over.set()
     await holding
+    await impatient.probe()
+    assert trouble_of(impatient) is None
     await impatient.commit(insert("after"))
     assert await impatient.get_many(NOTES, [f"n{n}" for n in range(6)]) == {}
 
@@ -285,8 +430,8 @@ async def test_pages_are_served_by_their_index_without_sorting(
     table = Table(NOTES)
     for name, equals in (("kind", ("plain",)), ("plain", ())):
         for at_most in (None, 9):
-            selection = Selection(table, NOTES.index(name), equals, None, at_most)
-            for sql, values in _stretches(selection, position, descending=descending):
+            chosen = Rows(table, Selection(NOTES, NOTES.index(name), equals, None, at_most))
+            for sql, values in stretches(chosen, position, descending=descending):
                 told = await storage._read(functools.partial(explain, sql, values))
                 assert "TEMP B-TREE" not in told, sql
                 assert f"USING INDEX x_notes__{name}" in told, sql
