@@ -30,6 +30,12 @@ once and are never written down by this machine. Make it now, then start the sta
 """
 
 
+NOT_OURS: Final = """\
+{path} belongs to somebody else than uid {uid}: give the volumes to it, as root on the host; the commands
+are in docker/README.md, under 'Secrets and data'
+"""
+
+
 def init(settings: Settings, *, is_shown: bool) -> int:
     """Make what is missing; returns the exit status.
 
@@ -105,5 +111,7 @@ if __name__ == "__main__":
         sys.exit(dispatch(sys.argv[1:]))
     except ValidationError as error:
         sys.exit(explain(error))
+    except PermissionError as error:
+        sys.exit(NOT_OURS.format(path=error.filename, uid=os.geteuid()))
     except (ConfigurationMissing, StorageError, OSError) as error:
         sys.exit(str(error))
