@@ -39,4 +39,4 @@ stack-demo: $(BIN)/.prod ## the demo against the running containers (devnet and 
 	@compose/demo.sh $(BIN)/python
 
 containers: $(BIN)/.dev ## tests of images and stack with an engine of their own; needs root and Debian
-	@$(BIN)/python -m pytest -m containers
+	@$(BIN)/python -m pytest -m containers -rs tests/containers

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Check that a Raspberry Pi is fit for the stack: prepare-pi.sh [--install] [--any-machine]
 #
-#   --install       as root: install the engine from Debian's packages, and turn on the kernel's
-#                   memory limits where the Pi's boot settings leave them off
+#   --install       as root: install the engine from Debian's packages, turn on the kernel's memory
+#                   limits where the Pi's boot settings leave them off, and close the callers' network
+#                   to the outside (lucid-callers.service)
 #   --any-machine   let the architecture be another one, for trials
 #
 # It prints a line for each check and exits 1 if one failed. It changes nothing without --install.
@@ -12,6 +13,7 @@ readonly min_memory_mib=3500 # a Pi sold as 4 GB shows about 3,790
 readonly min_disk_mib=8192
 readonly min_engine=25 # the first whose health checks have a start interval
 readonly boot_settings=/boot/firmware/cmdline.txt
+readonly closing=lucid-callers.service
 
 failed=0
 any_machine=no
@@ -20,7 +22,7 @@ for option in "$@"; do
   case $option in
     --install) install=yes ;;
     --any-machine) any_machine=yes ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
 
@@ -66,7 +68,8 @@ check_limits() {
   if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null || [ -d /sys/fs/cgroup/memory ]; then
     ok "the kernel can limit memory"
   elif [ "$install" = yes ] && [ -f "$boot_settings" ]; then
-    sed -i '1s/$/ cgroup_enable=memory cgroup_memory=1/' "$boot_settings"
+    grep -qw cgroup_enable=memory "$boot_settings" \
+      || sed -i '1s/$/ cgroup_enable=memory cgroup_memory=1/' "$boot_settings"
     fail "the kernel could not limit memory" "turned on in $boot_settings: reboot, then run this again"
   else
     fail "the kernel cannot limit memory" \
@@ -77,6 +80,7 @@ check_limits() {
 check_engine() {
   local version
   if [ "$install" = yes ] && ! command -v docker >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
     apt-get -qq update
     apt-get -qq install -y --no-install-recommends \
       docker.io docker-cli docker-compose docker-buildx apparmor ca-certificates
@@ -97,6 +101,16 @@ check_engine() {
   else note "buildx is missing: images cannot be built here, only loaded"; fi
 }
 
+check_callers() {
+  if [ "$install" = yes ] && [ -d /run/systemd/system ]; then
+    install -m 644 "$(dirname "$0")/$closing" "/etc/systemd/system/$closing"
+    systemctl daemon-reload
+    systemctl enable --quiet --now "$closing" || true
+  fi
+  if systemctl is-active --quiet "$closing" 2>/dev/null; then ok "the callers' network is closed to the outside"
+  else note "the callers' network is not closed to the outside by a rule: --install does, where systemd runs"; fi
+}
+
 if [ "$install" = yes ] && [ "$(id -u)" != 0 ]; then
   echo "--install needs root" >&2
   exit 2
@@ -107,4 +121,5 @@ check_disk
 check_clock
 check_limits
 check_engine
+check_callers
 exit "$failed"

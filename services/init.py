@@ -76,6 +76,25 @@ def make_keys(layout: Layout) -> list[Path]:
     return made
 
 
+def make_mongodb_secrets(layout: Layout) -> list[Path]:
+    """Make every missing secret of a MongoDB server of the stack's own; returns what was made.
+
+    A service finds its password in its own folder. The server's folder has the members' common key,
+    root's password and a copy of each service's, from which the users are made: a password that was
+    replaced in the service's folder is copied again.
+    """
+    server = layout.secrets / "mongodb"
+    made = _once(server / "keyfile", _hex_secret)
+    made += _once(server / "root-password", _hex_secret)
+    for service in SERVICES:
+        own, copy = layout.secrets / service / "mongodb-password", server / f"{service}-password"
+        made += _once(own, _hex_secret)
+        if copy.exists() and copy.read_bytes() != own.read_bytes():
+            copy.unlink()
+        made += _once(copy, own.read_bytes)
+    return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """What was missing and was made.

@@ -2,6 +2,7 @@
 
 init                  make what is missing; on a network with real money only if setup ran before
 setup                 the same, and show the seed and the recovery key this once
+mongodb               make the key and the passwords of MongoDB, whatever is missing
 token                 print the operator's token
 secret SERVICE NAME   put standard input in place as a service's secret
 backup                write a sealed copy of every running service's database
@@ -16,7 +17,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from services.backup import back_up
-from services.init import Layout, initialise, make_keys, show
+from services.init import Layout, initialise, make_keys, make_mongodb_secrets, show
 from services.wallet_manager.settings import Settings
 from shared.config import MAX_SECRET_BYTES, SERVICES, ConfigurationMissing, explain
 from shared.storage import StorageError
@@ -27,6 +28,12 @@ This installation has no seed yet. It is made where somebody sees it, because it
 once and are never written down by this machine. Make it now, then start the stack:
 
   docker compose run --rm setup
+"""
+
+
+NOT_OURS: Final = """\
+{path} belongs to somebody else than uid {uid}: give the volumes to it, as root on the host; the commands
+are in docker/README.md, under 'Secrets and data'
 """
 
 
@@ -53,6 +60,13 @@ def init(settings: Settings, *, is_shown: bool) -> int:
         )
         return 1
     finished.touch(mode=0o600)
+    return 0
+
+
+def mongodb(settings: Settings) -> int:
+    """Make what MongoDB and its users lack; returns the exit status."""
+    for path in make_mongodb_secrets(Layout.of(settings)):
+        sys.stdout.write(f"made {path}\n")
     return 0
 
 
@@ -89,6 +103,8 @@ def dispatch(arguments: list[str]) -> int:
     match arguments:
         case ["init" | "setup" as command]:
             return init(Settings(), is_shown=command == "setup")
+        case ["mongodb"]:
+            return mongodb(Settings())
         case ["token"]:
             return token(Settings())
         case ["secret", service, name]:
@@ -105,5 +121,7 @@ if __name__ == "__main__":
         sys.exit(dispatch(sys.argv[1:]))
     except ValidationError as error:
         sys.exit(explain(error))
+    except PermissionError as error:
+        sys.exit(NOT_OURS.format(path=error.filename, uid=os.geteuid()))
     except (ConfigurationMissing, StorageError, OSError) as error:
         sys.exit(str(error))

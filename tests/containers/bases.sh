@@ -86,6 +86,10 @@ builder() {
 }
 
 mkdir -p "$out"
-runtime amd64
-runtime arm64
-builder
+builder &
+jobs=($!)
+for arch in amd64 arm64; do
+  runtime "$arch" &
+  jobs+=($!)
+done
+for job in "${jobs[@]}"; do wait "$job"; done

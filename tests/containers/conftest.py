@@ -1,5 +1,6 @@
 """One engine, one set of images and one stack for all container tests of a run."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import Engine, cannot_run
-from tests.containers.stack import Stack, copy_tree
+from tests.containers.engine import CannotInstall, Engine, cannot_run
+from tests.containers.stack import Stack, clone_tree
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +28,11 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         pytest.skip(f"NO CONTAINER TEST HAS RUN: {reason}")
     work = Path(tempfile.mkdtemp(prefix="lucid-engine-", dir="/var/tmp"))
     try:
-        with Engine(work) as running:
+        with contextlib.ExitStack() as stack:
+            try:
+                running = stack.enter_context(Engine(work))
+            except CannotInstall as error:
+                pytest.skip(f"NO CONTAINER TEST HAS RUN: {error}")
             yield running
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -35,9 +40,9 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def tree(engine: Engine) -> Path:
-    """A copy of what a new user checks out, with the images built from it."""
-    tree = copy_tree(engine.work / "tree")
-    engine.run("make", "--file", "docker/containers.mk", "images", cwd=tree, timeout_s=900)
+    """A clone as a new user makes it, with the images built from it."""
+    tree = clone_tree(engine, engine.work / "tree")
+    engine.run("make", "images", cwd=tree, timeout_s=900)
     return tree
 
 
@@ -49,4 +54,4 @@ def stack(engine: Engine, tree: Path) -> Iterator[Stack]:
     try:
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--timeout", "15")
+        stack.compose("down", "--volumes", "--timeout", "0")

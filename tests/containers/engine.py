@@ -30,11 +30,21 @@ FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 PROGRAMS: Final = ("dockerd", "docker", "containerd", "runc", "iptables", "mmdebstrap", "ip")
 
 OUTSIDE: Final = "198.51.100.2"
-"""An address kept for documentation; here a host of the tests' own in a network namespace."""
+OUTSIDE_TOO: Final = "198.51.100.3"
+"""Addresses kept for documentation; here a host of the tests' own in a network namespace."""
 
-_NAMESPACE: Final = "lucid-outside"
+HARDENED: Final = (  # the tmpfs is the container's own
+    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none"),  # noqa: S108
+    *("--security-opt", "no-new-privileges", "--memory", "256m", "--pids-limit", "128"),
+)
+TWO: Final = ("--env", "TRON_NETWORK=devnet", "--env", "LOG_LEVEL=INFO")
+"""A container by itself as compose confines it, and the two settings it is given."""
+
+NAMESPACE: Final = "lucid-outside"
 _LINK: Final = "lucid-out0"
 _START_S: Final = 60
+_UNREACHABLE: Final = 75
+_PROBE: Final = ("unshare", "--net", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt")
 
 _RUNTIME_DOCKERFILE: Final = """\
 FROM scratch
@@ -62,9 +72,13 @@ def cannot_run() -> str | None:
         return "the engine is installed from Debian's packages, and this is no Debian with them"
     if Path("/sys/class/net/docker0").exists():
         return "another engine is running here"
-    if not Path("/proc/self/ns/net").exists():
-        return "there are no network namespaces"
+    if subprocess.run(_PROBE, capture_output=True, check=False).returncode:
+        return "this root may not make namespaces and mounts"
     return None
+
+
+class CannotInstall(Exception):
+    """The engine's packages cannot be fetched here; says what apt said."""
 
 
 class Engine:
@@ -91,7 +105,7 @@ class Engine:
     def __enter__(self) -> Self:
         with self._stack:
             if not all(shutil.which(program) for program in PROGRAMS) or not _has_plugins():
-                self.run(str(HERE / "engine.sh"), str(self.work / "packages"), timeout_s=600)
+                self._install()
             self._stack.enter_context(_forwarding_kept())
             self._stack.enter_context(_firewall_kept())
             self._stack.callback(_unmount_below, self.work)
@@ -212,6 +226,13 @@ class Engine:
         for name in self.docker("network", "ls", "--filter", "type=custom", "-q").split():
             self.docker("network", "rm", name)
 
+    def _install(self) -> None:
+        command = (str(HERE / "engine.sh"), str(self.work / "packages"))
+        done = self.run(*command, timeout_s=600, checks=False)
+        if done.returncode == _UNREACHABLE:
+            raise CannotInstall(done.stderr.strip()[-500:])
+        assert done.returncode == 0, done.stderr[-4_000:]
+
     def _make_bases(self) -> None:
         bases = self.work / "bases"
         self.run(str(HERE / "bases.sh"), str(bases), timeout_s=600)
@@ -268,13 +289,14 @@ def _firewall_kept() -> Iterator[None]:
 @contextlib.contextmanager
 def _host_outside() -> Iterator[None]:
     """Make a host that answers on ports 80 and 443, as far away as any on the Internet."""
-    inside: Sequence[str] = ("ip", "netns", "exec", _NAMESPACE)
+    inside: Sequence[str] = ("ip", "netns", "exec", NAMESPACE)
     setup = (
-        ("ip", "netns", "add", _NAMESPACE),
-        ("ip", "link", "add", _LINK, "type", "veth", "peer", "name", "eth0", "netns", _NAMESPACE),
+        ("ip", "netns", "add", NAMESPACE),
+        ("ip", "link", "add", _LINK, "type", "veth", "peer", "name", "eth0", "netns", NAMESPACE),
         ("ip", "address", "add", "198.51.100.1/24", "dev", _LINK),
         ("ip", "link", "set", _LINK, "up"),
         (*inside, "ip", "address", "add", f"{OUTSIDE}/24", "dev", "eth0"),
+        (*inside, "ip", "address", "add", f"{OUTSIDE_TOO}/24", "dev", "eth0"),
         (*inside, "ip", "link", "set", "eth0", "up"),
         (*inside, "ip", "link", "set", "lo", "up"),
     )
@@ -282,8 +304,8 @@ def _host_outside() -> Iterator[None]:
     try:
         for command in setup:
             subprocess.run(command, check=True)
-        for port in ("80", "443"):
-            listener = [*inside, sys.executable, "-c", _GREETER, OUTSIDE, port]
+        for address, port in ((OUTSIDE, "80"), (OUTSIDE, "443"), (OUTSIDE_TOO, "443")):
+            listener = [*inside, sys.executable, "-c", _GREETER, address, port]
             listeners.append(subprocess.Popen(listener))
         yield
     finally:
@@ -291,7 +313,7 @@ def _host_outside() -> Iterator[None]:
             process.kill()
             process.wait()
         _host("ip", "link", "delete", _LINK)
-        _host("ip", "netns", "delete", _NAMESPACE)
+        _host("ip", "netns", "delete", NAMESPACE)
 
 
 _GREETER: Final = """

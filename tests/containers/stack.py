@@ -14,17 +14,27 @@ from shared.config import port_variable
 from tests.containers.engine import DOCKER, SERVICES, TREE, Engine
 
 PARTS: Final = ("compose", "docker", "devnet", "services", "shared")
-FILES: Final = (".dockerignore", ".env.example", "LICENSE")
+FILES: Final = (
+    *(".dockerignore", ".env.example", ".gitignore", "LICENSE", "Makefile"),
+    *("constraints.txt", "requirements.txt", "requirements-prod.txt"),
+)
 PROJECT: Final = "lucid-tron"
 UNTIL_S: Final = 180
+DOCUMENTATION: Final = (TREE / "docker" / "README.md").read_text()
+_COMMIT: Final = ("-c", "user.name=Tests", "-c", "user.email=tests@localhost", "commit", "--quiet")
 
 
-def copy_tree(place: Path) -> Path:
-    """Copy what images and stack are made of, so that a developer's own .env has no say."""
+def clone_tree(engine: Engine, place: Path) -> Path:
+    """Clone what images and stack are made of, so that a developer's own .env has no say."""
+    origin = place.with_name("origin")
     for part in PARTS:
-        shutil.copytree(TREE / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(TREE / part, origin / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
-        shutil.copy(TREE / file, place / file)
+        shutil.copy(TREE / file, origin / file)
+    engine.run("git", "init", "--quiet", "--initial-branch=main", cwd=origin)
+    engine.run("git", "add", "--all", cwd=origin)
+    engine.run("git", *_COMMIT, "--message=As it stands", cwd=origin)
+    engine.run("git", "clone", "--quiet", str(origin), str(place))
     return place
 
 
@@ -41,24 +51,27 @@ class Stack:
         lines += [f"DEVNET_PORT={self.ports.node}\n", f"DEVNET_CONTROL_PORT={self.ports.control}\n"]
         (tree / ".env").write_text("".join(lines))
 
-    def make(self, target: str, *, timeout_s: float = 300) -> str:
-        """Run a make target."""
-        done = self.engine.run(
-            "make", "--file", "docker/containers.mk", target, cwd=self.tree, timeout_s=timeout_s
-        )
+    def make(self, *arguments: str, timeout_s: float = 300) -> str:
+        """Run make; returns what was printed."""
+        done = self.engine.run("make", *arguments, cwd=self.tree, timeout_s=timeout_s)
         return done.stdout + done.stderr
 
-    def compose(self, *arguments: str, given: str | None = None) -> str:
+    def compose(self, *arguments: str, given: str | None = None, timeout_s: float = 300) -> str:
         """Run docker compose and return what it printed."""
-        return self.engine.run(
-            DOCKER, "compose", *arguments, cwd=self.tree, given=given
-        ).stdout.strip()
+        command = (DOCKER, "compose", *arguments)
+        done = self.engine.run(*command, cwd=self.tree, given=given, timeout_s=timeout_s)
+        return done.stdout.strip()
 
     def up(self) -> str:
         """Start it as `make up` does; returns what was printed."""
         printed = self.make("up")
         self._token = self.compose("run", "--rm", "-T", "setup", "token")
         return printed
+
+    def shell(self, command: str) -> str:
+        """Run a command line of the documentation from the root of the tree; returns what it printed."""
+        assert command in DOCUMENTATION, f"docker/README.md does not say: {command}"
+        return self.engine.run("/bin/bash", "-ec", command, cwd=self.tree).stdout
 
     @staticmethod
     def container(service: str) -> str:
@@ -181,10 +194,13 @@ class Stack:
         )
         return [item["payout"]["payout_id"] for item in batch["payouts"]]
 
-    def payout_states(self, ids: Sequence[str]) -> list[str]:
-        """Return the state of each payout."""
-        views = [self.call("payout-router", f"/api/v1/payouts/{id_}") for id_ in ids]
-        return [view["status"] for view in views]
+    def completed(self, payout_id: str) -> None:
+        """Wait until a payout is completed."""
+        self.until(
+            f"payout {payout_id} completed",
+            lambda: self.call("payout-router", f"/api/v1/payouts/{payout_id}")["status"],
+            lambda state: bool(state == "completed"),
+        )
 
     def healthy(self) -> None:
         """Wait until everything is healthy."""
