@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench fmt docs proto constraints clean
+.PHONY: help run demo devnet test check bench fmt docs proto clients vectors constraints clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,15 +31,19 @@ run: $(BIN)/.prod ## devnet and the six services on this machine; Ctrl-C stops a
 demo: $(BIN)/.prod ## the whole story: an invoice paid, three payouts confirmed
 	@$(BIN)/python -m services demo
 
+devnet: $(BIN)/.prod ## the node double alone, with funded accounts; ARGS="--speed 20 --followers 2"
+	@exec $(BIN)/python -m devnet --guide $(ARGS)
+
 check: $(BIN)/.dev ## format, lint, types, imports, dependencies, unit tests; under a minute
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt 2>&1 || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/deptry . > $(VENV)/deptry.txt 2>&1 || { cat $(VENV)/deptry.txt; exit 1; }
-	@$(BIN)/python -m pytest -m "not system and not property and not containers" -n auto
+	@$(BIN)/python -m pytest -m "not system and not property and not clients and not containers" -n auto
 
-test: check ## check, then property and system tests
+test: check clients ## check, then property, client and system tests
 	@$(BIN)/python -m pytest -m "property" -n auto
+	@$(BIN)/python -m pytest -m "clients" -n auto -rs
 	@$(BIN)/python -m pytest -m "system"
 
 bench: $(BIN)/.dev ## speed and size, beside a limit from the same run
@@ -48,11 +52,25 @@ bench: $(BIN)/.dev ## speed and size, beside a limit from the same run
 fmt: $(BIN)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-docs: $(BIN)/.dev ## write the generated tables into the README
+docs: $(BIN)/.dev ## write the generated tables into the READMEs
 	@$(BIN)/python -m tests.docs
+	@$(BIN)/python -m devnet.scenarios.readme
 
 proto: $(BIN)/.dev ## regenerate the protobuf code
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. shared/tron/protocol.proto devnet/chain.proto
+
+# Without Node.js, or where npm cannot install, the tests that need tronweb are skipped and say so.
+build/clients/.installed: tests/devnet/clients/package.json tests/devnet/clients/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D) && rm -f $@
+	@if ! command -v npm >/dev/null; then echo "npm is missing: nothing is tried with tronweb"; \
+	else echo "installing tronweb for the tests …"; \
+		npm ci --prefix $(@D) --ignore-scripts --fetch-retries=1 --no-audit --no-fund --silent && touch $@ \
+		|| echo "npm could not install: nothing is tried with tronweb"; fi
+
+clients: build/clients/.installed ## install tronweb, which the devnet is tried with; needs npm
+
+vectors: $(BIN)/.dev clients ## have tronweb build again what our transactions are compared with
+	@$(BIN)/python -m tests.devnet.clients.vectors
 
 constraints: $(BIN)/.dev ## write down every version that is installed
 	@$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

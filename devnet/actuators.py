@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devnet.accounts import Account
-from devnet.address import is_valid, to_base58
+from devnet.address import is_valid
 from devnet.chain_pb2 import (
     AccountCreateContract,
     ProposalCreateContract,
@@ -19,9 +19,16 @@ from devnet.chain_pb2 import (
 )
 from devnet.genesis import FAUCET
 from devnet.moment import Moment
-from devnet.parameters import NAME_OF_PROPOSAL
+from devnet.parameters import NAME_OF_PROPOSAL, BadParameterError, check
 from devnet.rejection import RejectedError
-from devnet.state import ENERGY_PRICES, NET_PRICES, State
+from devnet.state import ENERGY_PRICES, MEMO_PRICES, NET_PRICES, State
+
+_TARGET_SLOTS = 14_400
+_PRICES = {
+    "getEnergyFee": ENERGY_PRICES,
+    "getTransactionFee": NET_PRICES,
+    "getMemoFee": MEMO_PRICES,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +42,21 @@ class Actuator:
     execute: Callable[[State, Any, Moment, TransactionInfo], None]
 
 
-def owner_of(state: State, address: bytes, *, missing: str | None = None) -> Account:
+def owner_of(
+    state: State, address: bytes, *, invalid: str = "Invalid address", missing: str | None = None
+) -> Account:
     """The owner's account, or the rejection that every actuator begins with."""
     if not is_valid(address):
-        raise RejectedError.invalid("Invalid address")
+        raise RejectedError.invalid(invalid)
     account = state.account(address)
     if account is None:
-        message = f"Account[{to_base58(address)}] not exists" if missing is None else missing
-        raise RejectedError.invalid(message)
+        raise account_missing(address) if missing is None else RejectedError.invalid(missing)
     return account
+
+
+def account_missing(address: bytes) -> RejectedError:
+    """There is no such account; java-tron writes addresses in hex here."""
+    return RejectedError.invalid(f"Account[{address.hex()}] not exists")
 
 
 def _validate_transfer(state: State, transfer: TransferContract, _moment: Moment) -> None:
@@ -87,13 +100,13 @@ def _execute_transfer(
 
 
 def _validate_creation(state: State, creation: AccountCreateContract, _moment: Moment) -> None:
-    owner = owner_of(state, creation.owner_address)
+    owner = owner_of(state, creation.owner_address, invalid="Invalid ownerAddress")
+    if owner.balance_sun < _activation_fee_sun(state, None):
+        raise RejectedError.invalid("Validate CreateAccountActuator error, insufficient fee.")
     if not is_valid(creation.account_address):
         raise RejectedError.invalid("Invalid account address")
     if state.account(creation.account_address) is not None:
         raise RejectedError.invalid("Account has existed")
-    if owner.balance_sun < _activation_fee_sun(state, None):
-        raise RejectedError.invalid("Validate CreateAccountActuator error, insufficient fee.")
 
 
 def _execute_creation(
@@ -116,27 +129,33 @@ def _activation_fee_sun(state: State, recipient: Account | None) -> int:
 def _validate_proposal(state: State, proposal: ProposalCreateContract, _moment: Moment) -> None:
     owner_of(state, proposal.owner_address)
     if proposal.owner_address != FAUCET.key.address:
-        raise RejectedError.invalid(f"Witness[{to_base58(proposal.owner_address)}] not exists")
+        raise RejectedError.invalid(f"Witness[{proposal.owner_address.hex()}] not exists")
     if not proposal.parameters:
         raise RejectedError.invalid("This proposal has no parameter.")
     for number, value in proposal.parameters.items():
-        if number not in NAME_OF_PROPOSAL:
-            raise RejectedError.invalid(f"Does not support code : {number}")
-        if value < 0:
-            raise RejectedError.invalid("Bad chain parameter value")
+        try:
+            check(number, value)
+        except BadParameterError as error:
+            raise RejectedError.invalid(str(error)) from error
 
 
 def _execute_proposal(
     state: State, proposal: ProposalCreateContract, moment: Moment, _info: TransactionInfo
 ) -> None:
     """Put the values in force at once: on this chain the faucet account is the only voter."""
-    prices = {"getEnergyFee": ENERGY_PRICES, "getTransactionFee": NET_PRICES}
-    for number, value in proposal.parameters.items():
+    for number, value in sorted(proposal.parameters.items()):
         name = NAME_OF_PROPOSAL[number]
-        state.put(("parameter", name.encode()), value)
-        if name in prices:
-            history = state.text(prices[name])
-            state.put((prices[name], b""), f"{history},{moment.head_ms}:{value}")
+        _set_parameter(state, name, value)
+        if name == "getTotalEnergyCurrentLimit":
+            _set_parameter(state, "getTotalEnergyLimit", value)
+            _set_parameter(state, "getTotalEnergyTargetLimit", value // _TARGET_SLOTS)
+        if name in _PRICES:
+            history = state.text(_PRICES[name])
+            state.put((_PRICES[name], b""), f"{history},{moment.head_ms}:{value}")
+
+
+def _set_parameter(state: State, name: str, value: int) -> None:
+    state.put(("parameter", name.encode()), value)
 
 
 SYSTEM_ACTUATORS = {

@@ -11,7 +11,13 @@ from devnet.chain_pb2 import AccountCreateContract, TransactionInfo, TransferCon
 from devnet.items import Item
 from devnet.moment import Moment
 from devnet.rejection import Code, RejectedError
+from devnet.resources import UNUSED, Usage
 from devnet.state import State
+
+# What all accounts together may use of their free bandwidth in a day (java-tron's PUBLIC_NET_LIMIT).
+PUBLIC_NET_LIMIT = 14_400_000_000
+_PUBLIC_NET = ("public_net", b"")
+_SIGNATURE_BYTES = 65
 
 
 def charge(state: State, item: Item, moment: Moment, info: TransactionInfo) -> None:
@@ -42,10 +48,7 @@ def _charge_for_bytes(
     if size <= limits.net_left(state, account, slot):
         _use_stake(state, account, size, slot, info)
         return
-    if size <= limits.free_net_left(state, account, slot):
-        state.put_account(
-            replace(account, free_net=resources.consumed_free(account.free_net, size, slot))
-        )
+    if _use_free(state, account, size, slot):
         info.receipt.net_usage = size
         return
 
@@ -59,9 +62,14 @@ def _charge_for_creation(
     state: State, account: Account, item: Item, moment: Moment, info: TransactionInfo
 ) -> None:
     """Stake, else a flat fee; free bandwidth does not count."""
-    signatures = sum(len(each) for each in item.transaction.signature)
-    if item.transaction.ByteSize() - signatures > state.parameter("getMaxCreateAccountTxSize"):
-        raise RejectedError(Code.TOO_BIG_TRANSACTION_ERROR, "Too big new account transaction.")
+    size = item.transaction.ByteSize() - len(item.transaction.signature) * _SIGNATURE_BYTES
+    most = state.parameter("getMaxCreateAccountTxSize")
+    if size > most:
+        raise RejectedError(
+            Code.TOO_BIG_TRANSACTION_ERROR,
+            f"Too big new account transaction, TxId {item.txid.hex()}, "
+            f"the size is {size} bytes, maxTxSize {most}",
+        )
     cost = item.size_bytes * state.parameter("getCreateNewAccountBandwidthRate")
     if cost <= limits.net_left(state, account, moment.slot):
         _use_stake(state, account, cost, moment.slot, info)
@@ -78,6 +86,19 @@ def _use_stake(
 ) -> None:
     state.put_account(replace(account, net=resources.consumed(account.net, points, slot)))
     info.receipt.net_usage = points
+
+
+def _use_free(state: State, account: Account, size: int, slot: int) -> bool:
+    """Use the account's free pool if it and the pool of all accounts have room."""
+    public: Usage = state.get(_PUBLIC_NET) or UNUSED
+    public_left = PUBLIC_NET_LIMIT - resources.remaining(public, slot)
+    if size > min(limits.free_net_left(state, account, slot), public_left):
+        return False
+    state.put(_PUBLIC_NET, resources.consumed_free(public, size, slot))
+    state.put_account(
+        replace(account, free_net=resources.consumed_free(account.free_net, size, slot))
+    )
+    return True
 
 
 def _burn(state: State, owner: bytes, fee_sun: int, info: TransactionInfo) -> None:

@@ -38,14 +38,21 @@ def transaction_root(transactions: Iterable[Transaction]) -> bytes:
     return level[0]
 
 
-def sealed(*, key: Key, parent_id: bytes, timestamp_ms: int, included: list[Transaction]) -> Block:
-    """Make the block after the parent and sign it with the witness's key."""
+def sealed(
+    *,
+    witness: bytes,
+    key: Key,
+    parent_id: bytes,
+    timestamp_ms: int,
+    included: list[Transaction],
+) -> Block:
+    """Make the block after the parent and sign it with the key that stands for the witness."""
     raw = BlockHeader.raw(
         timestamp=timestamp_ms,
         txTrieRoot=transaction_root(included),
         parentHash=parent_id,
         number=int.from_bytes(parent_id[:8], "big") + 1,
-        witness_address=key.address,
+        witness_address=witness,
         version=32,
     )
     signature = key.sign(sha256(raw.SerializeToString(deterministic=True)).digest())

@@ -4,83 +4,126 @@
 # source: devnet/chain.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
+
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC,
-    7,
-    35,
-    1,
-    '',
-    'devnet/chain.proto'
+    _runtime_version.Domain.PUBLIC, 7, 35, 1, "", "devnet/chain.proto"
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-
-
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x64\x65vnet/chain.proto\x12\x0clucid.devnet\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x83\x0f\n\x0bTransaction\x12/\n\x08raw_data\x18\x01 \x01(\x0b\x32\x1d.lucid.devnet.Transaction.raw\x12\x11\n\tsignature\x18\x02 \x03(\x0c\x12-\n\x03ret\x18\x05 \x03(\x0b\x32 .lucid.devnet.Transaction.Result\x1a\xd7\x07\n\x08\x43ontract\x12=\n\x04type\x18\x01 \x01(\x0e\x32/.lucid.devnet.Transaction.Contract.ContractType\x12$\n\tparameter\x18\x02 \x01(\x0b\x32\x11.lucid.devnet.Any\x12\x10\n\x08provider\x18\x03 \x01(\x0c\x12\x14\n\x0c\x43ontractName\x18\x04 \x01(\x0c\x12\x15\n\rPermission_id\x18\x05 \x01(\x05\"\xa6\x06\n\x0c\x43ontractType\x12\x19\n\x15\x41\x63\x63ountCreateContract\x10\x00\x12\x14\n\x10TransferContract\x10\x01\x12\x19\n\x15TransferAssetContract\x10\x02\x12\x15\n\x11VoteAssetContract\x10\x03\x12\x17\n\x13VoteWitnessContract\x10\x04\x12\x19\n\x15WitnessCreateContract\x10\x05\x12\x16\n\x12\x41ssetIssueContract\x10\x06\x12\x19\n\x15WitnessUpdateContract\x10\x08\x12!\n\x1dParticipateAssetIssueContract\x10\t\x12\x19\n\x15\x41\x63\x63ountUpdateContract\x10\n\x12\x19\n\x15\x46reezeBalanceContract\x10\x0b\x12\x1b\n\x17UnfreezeBalanceContract\x10\x0c\x12\x1b\n\x17WithdrawBalanceContract\x10\r\x12\x19\n\x15UnfreezeAssetContract\x10\x0e\x12\x17\n\x13UpdateAssetContract\x10\x0f\x12\x1a\n\x16ProposalCreateContract\x10\x10\x12\x1b\n\x17ProposalApproveContract\x10\x11\x12\x1a\n\x16ProposalDeleteContract\x10\x12\x12\x17\n\x13\x43reateSmartContract\x10\x1e\x12\x18\n\x14TriggerSmartContract\x10\x1f\x12\x19\n\x15UpdateSettingContract\x10!\x12#\n\x1f\x41\x63\x63ountPermissionUpdateContract\x10.\x12\x1b\n\x17\x46reezeBalanceV2Contract\x10\x36\x12\x1d\n\x19UnfreezeBalanceV2Contract\x10\x37\x12\"\n\x1eWithdrawExpireUnfreezeContract\x10\x38\x12\x1c\n\x18\x44\x65legateResourceContract\x10\x39\x12\x1e\n\x1aUnDelegateResourceContract\x10:\x12\x1f\n\x1b\x43\x61ncelAllUnfreezeV2Contract\x10;\x1a\xc7\x04\n\x06Result\x12\x0b\n\x03\x66\x65\x65\x18\x01 \x01(\x03\x12\x32\n\x03ret\x18\x02 \x01(\x0e\x32%.lucid.devnet.Transaction.Result.code\x12\x44\n\x0b\x63ontractRet\x18\x03 \x01(\x0e\x32/.lucid.devnet.Transaction.Result.contractResult\x12\x17\n\x0fwithdraw_amount\x18\x0f \x01(\x03\x12\x17\n\x0funfreeze_amount\x18\x10 \x01(\x03\x12\x1e\n\x16withdraw_expire_amount\x18\x1b \x01(\x03\"\x1e\n\x04\x63ode\x12\n\n\x06SUCESS\x10\x00\x12\n\n\x06\x46\x41ILED\x10\x01\"\xc3\x02\n\x0e\x63ontractResult\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\x0b\n\x07SUCCESS\x10\x01\x12\n\n\x06REVERT\x10\x02\x12\x18\n\x14\x42\x41\x44_JUMP_DESTINATION\x10\x03\x12\x11\n\rOUT_OF_MEMORY\x10\x04\x12\x18\n\x14PRECOMPILED_CONTRACT\x10\x05\x12\x13\n\x0fSTACK_TOO_SMALL\x10\x06\x12\x13\n\x0fSTACK_TOO_LARGE\x10\x07\x12\x15\n\x11ILLEGAL_OPERATION\x10\x08\x12\x12\n\x0eSTACK_OVERFLOW\x10\t\x12\x11\n\rOUT_OF_ENERGY\x10\n\x12\x0f\n\x0bOUT_OF_TIME\x10\x0b\x12\x17\n\x13JVM_STACK_OVER_FLOW\x10\x0c\x12\x0b\n\x07UNKNOWN\x10\r\x12\x13\n\x0fTRANSFER_FAILED\x10\x0e\x12\x10\n\x0cINVALID_CODE\x10\x0f\x1a\xdc\x01\n\x03raw\x12\x17\n\x0fref_block_bytes\x18\x01 \x01(\x0c\x12\x15\n\rref_block_num\x18\x03 \x01(\x03\x12\x16\n\x0eref_block_hash\x18\x04 \x01(\x0c\x12\x12\n\nexpiration\x18\x08 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x34\n\x08\x63ontract\x18\x0b \x03(\x0b\x32\".lucid.devnet.Transaction.Contract\x12\x0f\n\x07scripts\x18\x0c \x01(\x0c\x12\x11\n\ttimestamp\x18\x0e \x01(\x03\x12\x11\n\tfee_limit\x18\x12 \x01(\x03\"\x84\x02\n\x0b\x42lockHeader\x12/\n\x08raw_data\x18\x01 \x01(\x0b\x32\x1d.lucid.devnet.BlockHeader.raw\x12\x19\n\x11witness_signature\x18\x02 \x01(\x0c\x1a\xa8\x01\n\x03raw\x12\x11\n\ttimestamp\x18\x01 \x01(\x03\x12\x12\n\ntxTrieRoot\x18\x02 \x01(\x0c\x12\x12\n\nparentHash\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x07 \x01(\x03\x12\x12\n\nwitness_id\x18\x08 \x01(\x03\x12\x17\n\x0fwitness_address\x18\t \x01(\x0c\x12\x0f\n\x07version\x18\n \x01(\x05\x12\x18\n\x10\x61\x63\x63ountStateRoot\x18\x0b \x01(\x0c\"i\n\x05\x42lock\x12/\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x19.lucid.devnet.Transaction\x12/\n\x0c\x62lock_header\x18\x02 \x01(\x0b\x32\x19.lucid.devnet.BlockHeader\"\xf7\x01\n\x0fResourceReceipt\x12\x14\n\x0c\x65nergy_usage\x18\x01 \x01(\x03\x12\x12\n\nenergy_fee\x18\x02 \x01(\x03\x12\x1b\n\x13origin_energy_usage\x18\x03 \x01(\x03\x12\x1a\n\x12\x65nergy_usage_total\x18\x04 \x01(\x03\x12\x11\n\tnet_usage\x18\x05 \x01(\x03\x12\x0f\n\x07net_fee\x18\x06 \x01(\x03\x12?\n\x06result\x18\x07 \x01(\x0e\x32/.lucid.devnet.Transaction.Result.contractResult\x12\x1c\n\x14\x65nergy_penalty_total\x18\x08 \x01(\x03\"\xd9\x03\n\x0fTransactionInfo\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0b\n\x03\x66\x65\x65\x18\x02 \x01(\x03\x12\x13\n\x0b\x62lockNumber\x18\x03 \x01(\x03\x12\x16\n\x0e\x62lockTimeStamp\x18\x04 \x01(\x03\x12\x16\n\x0e\x63ontractResult\x18\x05 \x03(\x0c\x12\x18\n\x10\x63ontract_address\x18\x06 \x01(\x0c\x12.\n\x07receipt\x18\x07 \x01(\x0b\x32\x1d.lucid.devnet.ResourceReceipt\x12.\n\x03log\x18\x08 \x03(\x0b\x32!.lucid.devnet.TransactionInfo.Log\x12\x32\n\x06result\x18\t \x01(\x0e\x32\".lucid.devnet.TransactionInfo.code\x12\x12\n\nresMessage\x18\n \x01(\x0c\x12\x17\n\x0fwithdraw_amount\x18\x0c \x01(\x03\x12\x17\n\x0funfreeze_amount\x18\r \x01(\x03\x12\x1e\n\x16withdraw_expire_amount\x18\x1c \x01(\x03\x1a\x34\n\x03Log\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0c\x12\x0e\n\x06topics\x18\x02 \x03(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1e\n\x04\x63ode\x12\n\n\x06SUCESS\x10\x00\x12\n\n\x06\x46\x41ILED\x10\x01\"U\n\x15\x41\x63\x63ountCreateContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x17\n\x0f\x61\x63\x63ount_address\x18\x02 \x01(\x0c\x12\x0c\n\x04type\x18\x03 \x01(\x05\"M\n\x10TransferContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x12\n\nto_address\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\"\x95\x01\n\x14TriggerSmartContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x18\n\x10\x63ontract_address\x18\x02 \x01(\x0c\x12\x12\n\ncall_value\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x18\n\x10\x63\x61ll_token_value\x18\x05 \x01(\x03\x12\x10\n\x08token_id\x18\x06 \x01(\x03\"v\n\x17\x46reezeBalanceV2Contract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x16\n\x0e\x66rozen_balance\x18\x02 \x01(\x03\x12,\n\x08resource\x18\x03 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode\"z\n\x19UnfreezeBalanceV2Contract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x18\n\x10unfreeze_balance\x18\x02 \x01(\x03\x12,\n\x08resource\x18\x03 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode\"7\n\x1eWithdrawExpireUnfreezeContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\"\xac\x01\n\x16ProposalCreateContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12H\n\nparameters\x18\x02 \x03(\x0b\x32\x34.lucid.devnet.ProposalCreateContract.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"_\n\x0b\x42lockRecord\x12\"\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x13.lucid.devnet.Block\x12,\n\x05infos\x18\x02 \x03(\x0b\x32\x1d.lucid.devnet.TransactionInfo*9\n\x0cResourceCode\x12\r\n\tBANDWIDTH\x10\x00\x12\n\n\x06\x45NERGY\x10\x01\x12\x0e\n\nTRON_POWER\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
+    b'\n\x12\x64\x65vnet/chain.proto\x12\x0clucid.devnet"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c"\x83\x0f\n\x0bTransaction\x12/\n\x08raw_data\x18\x01 \x01(\x0b\x32\x1d.lucid.devnet.Transaction.raw\x12\x11\n\tsignature\x18\x02 \x03(\x0c\x12-\n\x03ret\x18\x05 \x03(\x0b\x32 .lucid.devnet.Transaction.Result\x1a\xd7\x07\n\x08\x43ontract\x12=\n\x04type\x18\x01 \x01(\x0e\x32/.lucid.devnet.Transaction.Contract.ContractType\x12$\n\tparameter\x18\x02 \x01(\x0b\x32\x11.lucid.devnet.Any\x12\x10\n\x08provider\x18\x03 \x01(\x0c\x12\x14\n\x0c\x43ontractName\x18\x04 \x01(\x0c\x12\x15\n\rPermission_id\x18\x05 \x01(\x05"\xa6\x06\n\x0c\x43ontractType\x12\x19\n\x15\x41\x63\x63ountCreateContract\x10\x00\x12\x14\n\x10TransferContract\x10\x01\x12\x19\n\x15TransferAssetContract\x10\x02\x12\x15\n\x11VoteAssetContract\x10\x03\x12\x17\n\x13VoteWitnessContract\x10\x04\x12\x19\n\x15WitnessCreateContract\x10\x05\x12\x16\n\x12\x41ssetIssueContract\x10\x06\x12\x19\n\x15WitnessUpdateContract\x10\x08\x12!\n\x1dParticipateAssetIssueContract\x10\t\x12\x19\n\x15\x41\x63\x63ountUpdateContract\x10\n\x12\x19\n\x15\x46reezeBalanceContract\x10\x0b\x12\x1b\n\x17UnfreezeBalanceContract\x10\x0c\x12\x1b\n\x17WithdrawBalanceContract\x10\r\x12\x19\n\x15UnfreezeAssetContract\x10\x0e\x12\x17\n\x13UpdateAssetContract\x10\x0f\x12\x1a\n\x16ProposalCreateContract\x10\x10\x12\x1b\n\x17ProposalApproveContract\x10\x11\x12\x1a\n\x16ProposalDeleteContract\x10\x12\x12\x17\n\x13\x43reateSmartContract\x10\x1e\x12\x18\n\x14TriggerSmartContract\x10\x1f\x12\x19\n\x15UpdateSettingContract\x10!\x12#\n\x1f\x41\x63\x63ountPermissionUpdateContract\x10.\x12\x1b\n\x17\x46reezeBalanceV2Contract\x10\x36\x12\x1d\n\x19UnfreezeBalanceV2Contract\x10\x37\x12"\n\x1eWithdrawExpireUnfreezeContract\x10\x38\x12\x1c\n\x18\x44\x65legateResourceContract\x10\x39\x12\x1e\n\x1aUnDelegateResourceContract\x10:\x12\x1f\n\x1b\x43\x61ncelAllUnfreezeV2Contract\x10;\x1a\xc7\x04\n\x06Result\x12\x0b\n\x03\x66\x65\x65\x18\x01 \x01(\x03\x12\x32\n\x03ret\x18\x02 \x01(\x0e\x32%.lucid.devnet.Transaction.Result.code\x12\x44\n\x0b\x63ontractRet\x18\x03 \x01(\x0e\x32/.lucid.devnet.Transaction.Result.contractResult\x12\x17\n\x0fwithdraw_amount\x18\x0f \x01(\x03\x12\x17\n\x0funfreeze_amount\x18\x10 \x01(\x03\x12\x1e\n\x16withdraw_expire_amount\x18\x1b \x01(\x03"\x1e\n\x04\x63ode\x12\n\n\x06SUCESS\x10\x00\x12\n\n\x06\x46\x41ILED\x10\x01"\xc3\x02\n\x0e\x63ontractResult\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\x0b\n\x07SUCCESS\x10\x01\x12\n\n\x06REVERT\x10\x02\x12\x18\n\x14\x42\x41\x44_JUMP_DESTINATION\x10\x03\x12\x11\n\rOUT_OF_MEMORY\x10\x04\x12\x18\n\x14PRECOMPILED_CONTRACT\x10\x05\x12\x13\n\x0fSTACK_TOO_SMALL\x10\x06\x12\x13\n\x0fSTACK_TOO_LARGE\x10\x07\x12\x15\n\x11ILLEGAL_OPERATION\x10\x08\x12\x12\n\x0eSTACK_OVERFLOW\x10\t\x12\x11\n\rOUT_OF_ENERGY\x10\n\x12\x0f\n\x0bOUT_OF_TIME\x10\x0b\x12\x17\n\x13JVM_STACK_OVER_FLOW\x10\x0c\x12\x0b\n\x07UNKNOWN\x10\r\x12\x13\n\x0fTRANSFER_FAILED\x10\x0e\x12\x10\n\x0cINVALID_CODE\x10\x0f\x1a\xdc\x01\n\x03raw\x12\x17\n\x0fref_block_bytes\x18\x01 \x01(\x0c\x12\x15\n\rref_block_num\x18\x03 \x01(\x03\x12\x16\n\x0eref_block_hash\x18\x04 \x01(\x0c\x12\x12\n\nexpiration\x18\x08 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\x12\x34\n\x08\x63ontract\x18\x0b \x03(\x0b\x32".lucid.devnet.Transaction.Contract\x12\x0f\n\x07scripts\x18\x0c \x01(\x0c\x12\x11\n\ttimestamp\x18\x0e \x01(\x03\x12\x11\n\tfee_limit\x18\x12 \x01(\x03"\x84\x02\n\x0b\x42lockHeader\x12/\n\x08raw_data\x18\x01 \x01(\x0b\x32\x1d.lucid.devnet.BlockHeader.raw\x12\x19\n\x11witness_signature\x18\x02 \x01(\x0c\x1a\xa8\x01\n\x03raw\x12\x11\n\ttimestamp\x18\x01 \x01(\x03\x12\x12\n\ntxTrieRoot\x18\x02 \x01(\x0c\x12\x12\n\nparentHash\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x07 \x01(\x03\x12\x12\n\nwitness_id\x18\x08 \x01(\x03\x12\x17\n\x0fwitness_address\x18\t \x01(\x0c\x12\x0f\n\x07version\x18\n \x01(\x05\x12\x18\n\x10\x61\x63\x63ountStateRoot\x18\x0b \x01(\x0c"i\n\x05\x42lock\x12/\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x19.lucid.devnet.Transaction\x12/\n\x0c\x62lock_header\x18\x02 \x01(\x0b\x32\x19.lucid.devnet.BlockHeader"\xf7\x01\n\x0fResourceReceipt\x12\x14\n\x0c\x65nergy_usage\x18\x01 \x01(\x03\x12\x12\n\nenergy_fee\x18\x02 \x01(\x03\x12\x1b\n\x13origin_energy_usage\x18\x03 \x01(\x03\x12\x1a\n\x12\x65nergy_usage_total\x18\x04 \x01(\x03\x12\x11\n\tnet_usage\x18\x05 \x01(\x03\x12\x0f\n\x07net_fee\x18\x06 \x01(\x03\x12?\n\x06result\x18\x07 \x01(\x0e\x32/.lucid.devnet.Transaction.Result.contractResult\x12\x1c\n\x14\x65nergy_penalty_total\x18\x08 \x01(\x03"\xb7\x05\n\x0fTransactionInfo\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0b\n\x03\x66\x65\x65\x18\x02 \x01(\x03\x12\x13\n\x0b\x62lockNumber\x18\x03 \x01(\x03\x12\x16\n\x0e\x62lockTimeStamp\x18\x04 \x01(\x03\x12\x16\n\x0e\x63ontractResult\x18\x05 \x03(\x0c\x12\x18\n\x10\x63ontract_address\x18\x06 \x01(\x0c\x12.\n\x07receipt\x18\x07 \x01(\x0b\x32\x1d.lucid.devnet.ResourceReceipt\x12.\n\x03log\x18\x08 \x03(\x0b\x32!.lucid.devnet.TransactionInfo.Log\x12\x32\n\x06result\x18\t \x01(\x0e\x32".lucid.devnet.TransactionInfo.code\x12\x12\n\nresMessage\x18\n \x01(\x0c\x12\x17\n\x0fwithdraw_amount\x18\x0f \x01(\x03\x12\x17\n\x0funfreeze_amount\x18\x10 \x01(\x03\x12@\n\x15internal_transactions\x18\x11 \x03(\x0b\x32!.lucid.devnet.InternalTransaction\x12\x1e\n\x16withdraw_expire_amount\x18\x1c \x01(\x03\x12[\n\x18\x63\x61ncel_unfreezeV2_amount\x18\x1d \x03(\x0b\x32\x39.lucid.devnet.TransactionInfo.CancelUnfreezeV2AmountEntry\x1a\x34\n\x03Log\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0c\x12\x0e\n\x06topics\x18\x02 \x03(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x1a=\n\x1b\x43\x61ncelUnfreezeV2AmountEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01"\x1e\n\x04\x63ode\x12\n\n\x06SUCESS\x10\x00\x12\n\n\x06\x46\x41ILED\x10\x01"\xf4\x01\n\x13InternalTransaction\x12\x0c\n\x04hash\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63\x61ller_address\x18\x02 \x01(\x0c\x12\x1a\n\x12transferTo_address\x18\x03 \x01(\x0c\x12\x46\n\rcallValueInfo\x18\x04 \x03(\x0b\x32/.lucid.devnet.InternalTransaction.CallValueInfo\x12\x0c\n\x04note\x18\x05 \x01(\x0c\x12\x10\n\x08rejected\x18\x06 \x01(\x08\x1a\x33\n\rCallValueInfo\x12\x11\n\tcallValue\x18\x01 \x01(\x03\x12\x0f\n\x07tokenId\x18\x02 \x01(\t"U\n\x15\x41\x63\x63ountCreateContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x17\n\x0f\x61\x63\x63ount_address\x18\x02 \x01(\x0c\x12\x0c\n\x04type\x18\x03 \x01(\x05"M\n\x10TransferContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x12\n\nto_address\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03"\xc4\x07\n\rSmartContract\x12\x16\n\x0eorigin_address\x18\x01 \x01(\x0c\x12\x18\n\x10\x63ontract_address\x18\x02 \x01(\x0c\x12,\n\x03\x61\x62i\x18\x03 \x01(\x0b\x32\x1f.lucid.devnet.SmartContract.ABI\x12\x10\n\x08\x62ytecode\x18\x04 \x01(\x0c\x12\x12\n\ncall_value\x18\x05 \x01(\x03\x12%\n\x1d\x63onsume_user_resource_percent\x18\x06 \x01(\x03\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\x1b\n\x13origin_energy_limit\x18\x08 \x01(\x03\x12\x11\n\tcode_hash\x18\t \x01(\x0c\x12\x10\n\x08trx_hash\x18\n \x01(\x0c\x12\x0f\n\x07version\x18\x0b \x01(\x05\x1a\xa4\x05\n\x03\x41\x42I\x12\x35\n\x06\x65ntrys\x18\x01 \x03(\x0b\x32%.lucid.devnet.SmartContract.ABI.Entry\x1a\xe5\x04\n\x05\x45ntry\x12\x11\n\tanonymous\x18\x01 \x01(\x08\x12\x10\n\x08\x63onstant\x18\x02 \x01(\x08\x12\x0c\n\x04name\x18\x03 \x01(\t\x12;\n\x06inputs\x18\x04 \x03(\x0b\x32+.lucid.devnet.SmartContract.ABI.Entry.Param\x12<\n\x07outputs\x18\x05 \x03(\x0b\x32+.lucid.devnet.SmartContract.ABI.Entry.Param\x12=\n\x04type\x18\x06 \x01(\x0e\x32/.lucid.devnet.SmartContract.ABI.Entry.EntryType\x12\x0f\n\x07payable\x18\x07 \x01(\x08\x12R\n\x0fstateMutability\x18\x08 \x01(\x0e\x32\x39.lucid.devnet.SmartContract.ABI.Entry.StateMutabilityType\x1a\x34\n\x05Param\x12\x0f\n\x07indexed\x18\x01 \x01(\x08\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t"q\n\tEntryType\x12\x14\n\x10UnknownEntryType\x10\x00\x12\x0f\n\x0b\x43onstructor\x10\x01\x12\x0c\n\x08\x46unction\x10\x02\x12\t\n\x05\x45vent\x10\x03\x12\x0c\n\x08\x46\x61llback\x10\x04\x12\x0b\n\x07Receive\x10\x05\x12\t\n\x05\x45rror\x10\x06"a\n\x13StateMutabilityType\x12\x19\n\x15UnknownMutabilityType\x10\x00\x12\x08\n\x04Pure\x10\x01\x12\x08\n\x04View\x10\x02\x12\x0e\n\nNonpayable\x10\x03\x12\x0b\n\x07Payable\x10\x04"R\n\rContractState\x12\x14\n\x0c\x65nergy_usage\x18\x01 \x01(\x03\x12\x15\n\renergy_factor\x18\x02 \x01(\x03\x12\x14\n\x0cupdate_cycle\x18\x03 \x01(\x03"\x99\x01\n\x18SmartContractDataWrapper\x12\x33\n\x0esmart_contract\x18\x01 \x01(\x0b\x32\x1b.lucid.devnet.SmartContract\x12\x13\n\x0bruntimecode\x18\x02 \x01(\x0c\x12\x33\n\x0e\x63ontract_state\x18\x03 \x01(\x0b\x32\x1b.lucid.devnet.ContractState"\x8b\x01\n\x13\x43reateSmartContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x31\n\x0cnew_contract\x18\x02 \x01(\x0b\x32\x1b.lucid.devnet.SmartContract\x12\x18\n\x10\x63\x61ll_token_value\x18\x03 \x01(\x03\x12\x10\n\x08token_id\x18\x04 \x01(\x03"\x95\x01\n\x14TriggerSmartContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x18\n\x10\x63ontract_address\x18\x02 \x01(\x0c\x12\x12\n\ncall_value\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x18\n\x10\x63\x61ll_token_value\x18\x05 \x01(\x03\x12\x10\n\x08token_id\x18\x06 \x01(\x03"v\n\x17\x46reezeBalanceV2Contract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x16\n\x0e\x66rozen_balance\x18\x02 \x01(\x03\x12,\n\x08resource\x18\x03 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode"z\n\x19UnfreezeBalanceV2Contract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x18\n\x10unfreeze_balance\x18\x02 \x01(\x03\x12,\n\x08resource\x18\x03 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode"7\n\x1eWithdrawExpireUnfreezeContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c"\xad\x01\n\x18\x44\x65legateResourceContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12,\n\x08resource\x18\x02 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode\x12\x0f\n\x07\x62\x61lance\x18\x03 \x01(\x03\x12\x18\n\x10receiver_address\x18\x04 \x01(\x0c\x12\x0c\n\x04lock\x18\x05 \x01(\x08\x12\x13\n\x0block_period\x18\x06 \x01(\x03"\x8c\x01\n\x1aUnDelegateResourceContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12,\n\x08resource\x18\x02 \x01(\x0e\x32\x1a.lucid.devnet.ResourceCode\x12\x0f\n\x07\x62\x61lance\x18\x03 \x01(\x03\x12\x18\n\x10receiver_address\x18\x04 \x01(\x0c"4\n\x1b\x43\x61ncelAllUnfreezeV2Contract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c"\xa6\x01\n\x13VoteWitnessContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\x35\n\x05votes\x18\x02 \x03(\x0b\x32&.lucid.devnet.VoteWitnessContract.Vote\x12\x0f\n\x07support\x18\x03 \x01(\x08\x1a\x30\n\x04Vote\x12\x14\n\x0cvote_address\x18\x01 \x01(\x0c\x12\x12\n\nvote_count\x18\x02 \x01(\x03"0\n\x17WithdrawBalanceContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c"&\n\x03Key\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0c\x12\x0e\n\x06weight\x18\x02 \x01(\x03"\xf9\x01\n\nPermission\x12\x35\n\x04type\x18\x01 \x01(\x0e\x32\'.lucid.devnet.Permission.PermissionType\x12\n\n\x02id\x18\x02 \x01(\x05\x12\x17\n\x0fpermission_name\x18\x03 \x01(\t\x12\x11\n\tthreshold\x18\x04 \x01(\x03\x12\x11\n\tparent_id\x18\x05 \x01(\x05\x12\x12\n\noperations\x18\x06 \x01(\x0c\x12\x1f\n\x04keys\x18\x07 \x03(\x0b\x32\x11.lucid.devnet.Key"4\n\x0ePermissionType\x12\t\n\x05Owner\x10\x00\x12\x0b\n\x07Witness\x10\x01\x12\n\n\x06\x41\x63tive\x10\x02"\xb7\x01\n\x1f\x41\x63\x63ountPermissionUpdateContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12\'\n\x05owner\x18\x02 \x01(\x0b\x32\x18.lucid.devnet.Permission\x12)\n\x07witness\x18\x03 \x01(\x0b\x32\x18.lucid.devnet.Permission\x12)\n\x07\x61\x63tives\x18\x04 \x03(\x0b\x32\x18.lucid.devnet.Permission"\xac\x01\n\x16ProposalCreateContract\x12\x15\n\rowner_address\x18\x01 \x01(\x0c\x12H\n\nparameters\x18\x02 \x03(\x0b\x32\x34.lucid.devnet.ProposalCreateContract.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01"q\n\x0b\x42lockRecord\x12"\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x13.lucid.devnet.Block\x12,\n\x05infos\x18\x02 \x03(\x0b\x32\x1d.lucid.devnet.TransactionInfo\x12\x10\n\x08\x63lock_ms\x18\x03 \x01(\x03*9\n\x0cResourceCode\x12\r\n\tBANDWIDTH\x10\x00\x12\n\n\x06\x45NERGY\x10\x01\x12\x0e\n\nTRON_POWER\x10\x02\x62\x06proto3'
+)
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'devnet.chain_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "devnet.chain_pb2", _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_PROPOSALCREATECONTRACT_PARAMETERSENTRY']._loaded_options = None
-  _globals['_PROPOSALCREATECONTRACT_PARAMETERSENTRY']._serialized_options = b'8\001'
-  _globals['_RESOURCECODE']._serialized_start=3989
-  _globals['_RESOURCECODE']._serialized_end=4046
-  _globals['_ANY']._serialized_start=36
-  _globals['_ANY']._serialized_end=74
-  _globals['_TRANSACTION']._serialized_start=77
-  _globals['_TRANSACTION']._serialized_end=2000
-  _globals['_TRANSACTION_CONTRACT']._serialized_start=208
-  _globals['_TRANSACTION_CONTRACT']._serialized_end=1191
-  _globals['_TRANSACTION_CONTRACT_CONTRACTTYPE']._serialized_start=385
-  _globals['_TRANSACTION_CONTRACT_CONTRACTTYPE']._serialized_end=1191
-  _globals['_TRANSACTION_RESULT']._serialized_start=1194
-  _globals['_TRANSACTION_RESULT']._serialized_end=1777
-  _globals['_TRANSACTION_RESULT_CODE']._serialized_start=1421
-  _globals['_TRANSACTION_RESULT_CODE']._serialized_end=1451
-  _globals['_TRANSACTION_RESULT_CONTRACTRESULT']._serialized_start=1454
-  _globals['_TRANSACTION_RESULT_CONTRACTRESULT']._serialized_end=1777
-  _globals['_TRANSACTION_RAW']._serialized_start=1780
-  _globals['_TRANSACTION_RAW']._serialized_end=2000
-  _globals['_BLOCKHEADER']._serialized_start=2003
-  _globals['_BLOCKHEADER']._serialized_end=2263
-  _globals['_BLOCKHEADER_RAW']._serialized_start=2095
-  _globals['_BLOCKHEADER_RAW']._serialized_end=2263
-  _globals['_BLOCK']._serialized_start=2265
-  _globals['_BLOCK']._serialized_end=2370
-  _globals['_RESOURCERECEIPT']._serialized_start=2373
-  _globals['_RESOURCERECEIPT']._serialized_end=2620
-  _globals['_TRANSACTIONINFO']._serialized_start=2623
-  _globals['_TRANSACTIONINFO']._serialized_end=3096
-  _globals['_TRANSACTIONINFO_LOG']._serialized_start=3012
-  _globals['_TRANSACTIONINFO_LOG']._serialized_end=3064
-  _globals['_TRANSACTIONINFO_CODE']._serialized_start=1421
-  _globals['_TRANSACTIONINFO_CODE']._serialized_end=1451
-  _globals['_ACCOUNTCREATECONTRACT']._serialized_start=3098
-  _globals['_ACCOUNTCREATECONTRACT']._serialized_end=3183
-  _globals['_TRANSFERCONTRACT']._serialized_start=3185
-  _globals['_TRANSFERCONTRACT']._serialized_end=3262
-  _globals['_TRIGGERSMARTCONTRACT']._serialized_start=3265
-  _globals['_TRIGGERSMARTCONTRACT']._serialized_end=3414
-  _globals['_FREEZEBALANCEV2CONTRACT']._serialized_start=3416
-  _globals['_FREEZEBALANCEV2CONTRACT']._serialized_end=3534
-  _globals['_UNFREEZEBALANCEV2CONTRACT']._serialized_start=3536
-  _globals['_UNFREEZEBALANCEV2CONTRACT']._serialized_end=3658
-  _globals['_WITHDRAWEXPIREUNFREEZECONTRACT']._serialized_start=3660
-  _globals['_WITHDRAWEXPIREUNFREEZECONTRACT']._serialized_end=3715
-  _globals['_PROPOSALCREATECONTRACT']._serialized_start=3718
-  _globals['_PROPOSALCREATECONTRACT']._serialized_end=3890
-  _globals['_PROPOSALCREATECONTRACT_PARAMETERSENTRY']._serialized_start=3841
-  _globals['_PROPOSALCREATECONTRACT_PARAMETERSENTRY']._serialized_end=3890
-  _globals['_BLOCKRECORD']._serialized_start=3892
-  _globals['_BLOCKRECORD']._serialized_end=3987
+    DESCRIPTOR._loaded_options = None
+    _globals["_TRANSACTIONINFO_CANCELUNFREEZEV2AMOUNTENTRY"]._loaded_options = None
+    _globals["_TRANSACTIONINFO_CANCELUNFREEZEV2AMOUNTENTRY"]._serialized_options = b"8\001"
+    _globals["_PROPOSALCREATECONTRACT_PARAMETERSENTRY"]._loaded_options = None
+    _globals["_PROPOSALCREATECONTRACT_PARAMETERSENTRY"]._serialized_options = b"8\001"
+    _globals["_RESOURCECODE"]._serialized_start = 6895
+    _globals["_RESOURCECODE"]._serialized_end = 6952
+    _globals["_ANY"]._serialized_start = 36
+    _globals["_ANY"]._serialized_end = 74
+    _globals["_TRANSACTION"]._serialized_start = 77
+    _globals["_TRANSACTION"]._serialized_end = 2000
+    _globals["_TRANSACTION_CONTRACT"]._serialized_start = 208
+    _globals["_TRANSACTION_CONTRACT"]._serialized_end = 1191
+    _globals["_TRANSACTION_CONTRACT_CONTRACTTYPE"]._serialized_start = 385
+    _globals["_TRANSACTION_CONTRACT_CONTRACTTYPE"]._serialized_end = 1191
+    _globals["_TRANSACTION_RESULT"]._serialized_start = 1194
+    _globals["_TRANSACTION_RESULT"]._serialized_end = 1777
+    _globals["_TRANSACTION_RESULT_CODE"]._serialized_start = 1421
+    _globals["_TRANSACTION_RESULT_CODE"]._serialized_end = 1451
+    _globals["_TRANSACTION_RESULT_CONTRACTRESULT"]._serialized_start = 1454
+    _globals["_TRANSACTION_RESULT_CONTRACTRESULT"]._serialized_end = 1777
+    _globals["_TRANSACTION_RAW"]._serialized_start = 1780
+    _globals["_TRANSACTION_RAW"]._serialized_end = 2000
+    _globals["_BLOCKHEADER"]._serialized_start = 2003
+    _globals["_BLOCKHEADER"]._serialized_end = 2263
+    _globals["_BLOCKHEADER_RAW"]._serialized_start = 2095
+    _globals["_BLOCKHEADER_RAW"]._serialized_end = 2263
+    _globals["_BLOCK"]._serialized_start = 2265
+    _globals["_BLOCK"]._serialized_end = 2370
+    _globals["_RESOURCERECEIPT"]._serialized_start = 2373
+    _globals["_RESOURCERECEIPT"]._serialized_end = 2620
+    _globals["_TRANSACTIONINFO"]._serialized_start = 2623
+    _globals["_TRANSACTIONINFO"]._serialized_end = 3318
+    _globals["_TRANSACTIONINFO_LOG"]._serialized_start = 3171
+    _globals["_TRANSACTIONINFO_LOG"]._serialized_end = 3223
+    _globals["_TRANSACTIONINFO_CANCELUNFREEZEV2AMOUNTENTRY"]._serialized_start = 3225
+    _globals["_TRANSACTIONINFO_CANCELUNFREEZEV2AMOUNTENTRY"]._serialized_end = 3286
+    _globals["_TRANSACTIONINFO_CODE"]._serialized_start = 1421
+    _globals["_TRANSACTIONINFO_CODE"]._serialized_end = 1451
+    _globals["_INTERNALTRANSACTION"]._serialized_start = 3321
+    _globals["_INTERNALTRANSACTION"]._serialized_end = 3565
+    _globals["_INTERNALTRANSACTION_CALLVALUEINFO"]._serialized_start = 3514
+    _globals["_INTERNALTRANSACTION_CALLVALUEINFO"]._serialized_end = 3565
+    _globals["_ACCOUNTCREATECONTRACT"]._serialized_start = 3567
+    _globals["_ACCOUNTCREATECONTRACT"]._serialized_end = 3652
+    _globals["_TRANSFERCONTRACT"]._serialized_start = 3654
+    _globals["_TRANSFERCONTRACT"]._serialized_end = 3731
+    _globals["_SMARTCONTRACT"]._serialized_start = 3734
+    _globals["_SMARTCONTRACT"]._serialized_end = 4698
+    _globals["_SMARTCONTRACT_ABI"]._serialized_start = 4022
+    _globals["_SMARTCONTRACT_ABI"]._serialized_end = 4698
+    _globals["_SMARTCONTRACT_ABI_ENTRY"]._serialized_start = 4085
+    _globals["_SMARTCONTRACT_ABI_ENTRY"]._serialized_end = 4698
+    _globals["_SMARTCONTRACT_ABI_ENTRY_PARAM"]._serialized_start = 4432
+    _globals["_SMARTCONTRACT_ABI_ENTRY_PARAM"]._serialized_end = 4484
+    _globals["_SMARTCONTRACT_ABI_ENTRY_ENTRYTYPE"]._serialized_start = 4486
+    _globals["_SMARTCONTRACT_ABI_ENTRY_ENTRYTYPE"]._serialized_end = 4599
+    _globals["_SMARTCONTRACT_ABI_ENTRY_STATEMUTABILITYTYPE"]._serialized_start = 4601
+    _globals["_SMARTCONTRACT_ABI_ENTRY_STATEMUTABILITYTYPE"]._serialized_end = 4698
+    _globals["_CONTRACTSTATE"]._serialized_start = 4700
+    _globals["_CONTRACTSTATE"]._serialized_end = 4782
+    _globals["_SMARTCONTRACTDATAWRAPPER"]._serialized_start = 4785
+    _globals["_SMARTCONTRACTDATAWRAPPER"]._serialized_end = 4938
+    _globals["_CREATESMARTCONTRACT"]._serialized_start = 4941
+    _globals["_CREATESMARTCONTRACT"]._serialized_end = 5080
+    _globals["_TRIGGERSMARTCONTRACT"]._serialized_start = 5083
+    _globals["_TRIGGERSMARTCONTRACT"]._serialized_end = 5232
+    _globals["_FREEZEBALANCEV2CONTRACT"]._serialized_start = 5234
+    _globals["_FREEZEBALANCEV2CONTRACT"]._serialized_end = 5352
+    _globals["_UNFREEZEBALANCEV2CONTRACT"]._serialized_start = 5354
+    _globals["_UNFREEZEBALANCEV2CONTRACT"]._serialized_end = 5476
+    _globals["_WITHDRAWEXPIREUNFREEZECONTRACT"]._serialized_start = 5478
+    _globals["_WITHDRAWEXPIREUNFREEZECONTRACT"]._serialized_end = 5533
+    _globals["_DELEGATERESOURCECONTRACT"]._serialized_start = 5536
+    _globals["_DELEGATERESOURCECONTRACT"]._serialized_end = 5709
+    _globals["_UNDELEGATERESOURCECONTRACT"]._serialized_start = 5712
+    _globals["_UNDELEGATERESOURCECONTRACT"]._serialized_end = 5852
+    _globals["_CANCELALLUNFREEZEV2CONTRACT"]._serialized_start = 5854
+    _globals["_CANCELALLUNFREEZEV2CONTRACT"]._serialized_end = 5906
+    _globals["_VOTEWITNESSCONTRACT"]._serialized_start = 5909
+    _globals["_VOTEWITNESSCONTRACT"]._serialized_end = 6075
+    _globals["_VOTEWITNESSCONTRACT_VOTE"]._serialized_start = 6027
+    _globals["_VOTEWITNESSCONTRACT_VOTE"]._serialized_end = 6075
+    _globals["_WITHDRAWBALANCECONTRACT"]._serialized_start = 6077
+    _globals["_WITHDRAWBALANCECONTRACT"]._serialized_end = 6125
+    _globals["_KEY"]._serialized_start = 6127
+    _globals["_KEY"]._serialized_end = 6165
+    _globals["_PERMISSION"]._serialized_start = 6168
+    _globals["_PERMISSION"]._serialized_end = 6417
+    _globals["_PERMISSION_PERMISSIONTYPE"]._serialized_start = 6365
+    _globals["_PERMISSION_PERMISSIONTYPE"]._serialized_end = 6417
+    _globals["_ACCOUNTPERMISSIONUPDATECONTRACT"]._serialized_start = 6420
+    _globals["_ACCOUNTPERMISSIONUPDATECONTRACT"]._serialized_end = 6603
+    _globals["_PROPOSALCREATECONTRACT"]._serialized_start = 6606
+    _globals["_PROPOSALCREATECONTRACT"]._serialized_end = 6778
+    _globals["_PROPOSALCREATECONTRACT_PARAMETERSENTRY"]._serialized_start = 6729
+    _globals["_PROPOSALCREATECONTRACT_PARAMETERSENTRY"]._serialized_end = 6778
+    _globals["_BLOCKRECORD"]._serialized_start = 6780
+    _globals["_BLOCKRECORD"]._serialized_end = 6893
 # @@protoc_insertion_point(module_scope)

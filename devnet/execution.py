@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from devnet import bandwidth, machine
 from devnet.actuators import SYSTEM_ACTUATORS
-from devnet.chain_pb2 import Transaction, TransactionInfo, TriggerSmartContract
+from devnet.chain_pb2 import (
+    CreateSmartContract,
+    Transaction,
+    TransactionInfo,
+    TriggerSmartContract,
+)
+from devnet.delegation import DELEGATION_ACTUATORS
 from devnet.items import Item
 from devnet.moment import Moment
+from devnet.permission_update import PERMISSION_ACTUATORS
 from devnet.rejection import RejectedError
 from devnet.staking import STAKING_ACTUATORS
 from devnet.state import State
+from devnet.votes import VOTE_ACTUATORS
+from devnet.withdrawals import WITHDRAWAL_ACTUATORS
 
-_ACTUATORS = SYSTEM_ACTUATORS | STAKING_ACTUATORS
+_ACTUATORS = (
+    SYSTEM_ACTUATORS
+    | STAKING_ACTUATORS
+    | DELEGATION_ACTUATORS
+    | PERMISSION_ACTUATORS
+    | VOTE_ACTUATORS
+    | WITHDRAWAL_ACTUATORS
+)
+_FOR_THE_MACHINE = (TriggerSmartContract, CreateSmartContract)
 
 
 def execute(below: State, item: Item, moment: Moment) -> TransactionInfo:
@@ -30,9 +47,8 @@ def execute(below: State, item: Item, moment: Moment) -> TransactionInfo:
     info.receipt.SetInParent()
     bandwidth.charge(state, item, moment, info)
     validate(state, item, moment)
-    if isinstance(item.contract, TriggerSmartContract):
-        fee_limit_sun = item.transaction.raw_data.fee_limit
-        machine.execute(state, item.contract, fee_limit_sun, moment, info)
+    if isinstance(item.contract, _FOR_THE_MACHINE):
+        machine.execute(state, item, moment, info)
     else:
         _ACTUATORS[item.contract_name].execute(state, item.contract, moment, info)
         info.contractResult.append(b"")
@@ -46,8 +62,8 @@ def validate(state: State, item: Item, moment: Moment) -> None:
     Raises:
         RejectedError: It fails, or nobody here executes this kind of contract.
     """
-    if isinstance(item.contract, TriggerSmartContract):
-        machine.validate(state, item.contract, item.transaction.raw_data.fee_limit)
+    if isinstance(item.contract, _FOR_THE_MACHINE):
+        machine.validate(state, item)
         return
     actuator = _ACTUATORS.get(item.contract_name)
     if actuator is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,9 +50,14 @@ class ArmedFault:
 
 
 class Faults:
-    """The faults that are armed, oldest first."""
+    """The faults that are armed, oldest first.
+
+    Attributes:
+        watchers: Who hears of each strike, with the path or the transaction that it struck.
+    """
 
     def __init__(self) -> None:
+        self.watchers: list[Callable[[ArmedFault, str], None]] = []
         self._armed: list[ArmedFault] = []
 
     def arm(self, fault: ArmedFault) -> None:
@@ -69,7 +74,8 @@ class Faults:
 
     def take(self, fault: Fault, path: str) -> ArmedFault | None:
         """The fault of a kind that strikes a request, if any; it is used up by one."""
-        return self._use(each for each in self._armed if each.fault is fault and each.strikes(path))
+        matching = (each for each in self._armed if each.fault is fault and each.strikes(path))
+        return self._use(matching, path)
 
     def drops(self, txid: bytes, *, arriving: bool) -> bool:
         """True if a transaction shall be forgotten.
@@ -82,13 +88,15 @@ class Faults:
             for each in self._armed
             if each.fault is Fault.DROP_TRANSACTION and each.txid in wanted
         )
-        return self._use(matching) is not None
+        return self._use(matching, txid.hex()) is not None
 
-    def _use(self, matching: Iterator[ArmedFault]) -> ArmedFault | None:
+    def _use(self, matching: Iterator[ArmedFault], struck: str) -> ArmedFault | None:
         armed = next(matching, None)
         if armed is None:
             return None
         armed.left -= 1
         if armed.left <= 0:
             self._armed.remove(armed)
+        for watch in self.watchers:
+            watch(armed, struck)
         return armed

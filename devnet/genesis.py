@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+from devnet import rewards, witnesses
 from devnet.accounts import Account
 from devnet.address import ZERO
 from devnet.blocks import block_id_of, transaction_root
 from devnet.chain_pb2 import Any, Block, BlockHeader, Transaction, TransferContract
-from devnet.contracts.usdt import USDT_CONTRACT_ADDRESS, USDT_MICRO, genesis_storage
+from devnet.contracts import catalogue
+from devnet.contracts.storage import write_slot
+from devnet.contracts.usdt import USDT_CONTRACT_ADDRESS, USDT_MICRO
 from devnet.keys import Key
 from devnet.resources import SUN_PER_TRX
-from devnet.state import ENERGY_PRICES, ENERGY_WEIGHT, NET_PRICES, NET_WEIGHT, Changes
+from devnet.state import (
+    ENERGY_PRICES,
+    ENERGY_WEIGHT,
+    MEMO_PRICES,
+    NET_PRICES,
+    NET_WEIGHT,
+    NEXT_MAINTENANCE,
+    Changes,
+    State,
+)
 
 GENESIS_TIME_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 GENESIS_BLOCK_ID = "000000000000000041e58762520e288c31f9ee31bb420641b93c2e5d747f7747"
@@ -25,7 +37,10 @@ WITNESSES = tuple(Key(name=f"witness-{number}") for number in range(1, WITNESS_C
 OTHERS_ENERGY_WEIGHT = 19_100_000_000
 OTHERS_NET_WEIGHT = 26_800_000_000
 
-_FOREIGN_GENESIS_BLOCK_IDS = {
+# And for whom they are supposed to have voted: for the first witness most.
+OTHERS_VOTES = tuple(1_600_000_000 - 10_000_000 * place for place in range(WITNESS_COUNT))
+
+FOREIGN_GENESIS_BLOCK_IDS = {
     "00000000000000001ebf88508a03865c71d452e25f4d51194196a1d22b6653dc": "mainnet",
     "0000000000000000de1aa88295e1fcf982742f773e0419c5a9c134c994a9059e": "Shasta",
     "0000000000000000d698d4192c56cb6be724a558448e2684802de4d6cd8690dc": "Nile",
@@ -75,22 +90,33 @@ def genesis_block() -> Block:
 
 def genesis_state() -> Changes:
     """What is true before the first produced block."""
-    state: Changes = {
-        (ENERGY_WEIGHT, b""): OTHERS_ENERGY_WEIGHT,
-        (NET_WEIGHT, b""): OTHERS_NET_WEIGHT,
-        (ENERGY_PRICES, b""): f"0:100,{GENESIS_TIME_MS}:100",
-        (NET_PRICES, b""): f"0:10,{GENESIS_TIME_MS}:1000",
-    }
+    beginning = State()
+    state = beginning.changes
+    state.update(
+        {
+            (ENERGY_WEIGHT, b""): OTHERS_ENERGY_WEIGHT,
+            (NET_WEIGHT, b""): OTHERS_NET_WEIGHT,
+            (ENERGY_PRICES, b""): f"0:100,{GENESIS_TIME_MS}:100",
+            (NET_PRICES, b""): f"0:10,{GENESIS_TIME_MS}:1000",
+            (MEMO_PRICES, b""): f"0:0,{GENESIS_TIME_MS}:1000000",
+            (NEXT_MAINTENANCE, b""): GENESIS_TIME_MS,
+        }
+    )
+    rewards.begin(beginning, OTHERS_VOTES)
+    witnesses.set_turns(beginning, tuple(key.address for key in WITNESSES))
+    for key in WITNESSES:
+        beginning.put_account(Account(address=key.address, created_ms=GENESIS_TIME_MS))
     for holder in HOLDERS:
         address = holder.key.address
         state["account", address] = Account(
             address=address, balance_sun=holder.trx_sun, created_ms=GENESIS_TIME_MS
         )
-    state["account", USDT_CONTRACT_ADDRESS] = Account(
-        address=USDT_CONTRACT_ADDRESS, created_ms=GENESIS_TIME_MS, is_contract=True
-    )
-    balances = {holder.key.address: holder.usdt_micro for holder in HOLDERS}
-    state.update(genesis_storage(owner=FAUCET.key.address, balances=balances))
+    catalogue.place_all(beginning, owner=FAUCET.key.address, created_ms=GENESIS_TIME_MS)
+    for holder in HOLDERS:
+        address = holder.key.address
+        write_slot(beginning, USDT_CONTRACT_ADDRESS, "balance", address, holder.usdt_micro)
+    supply = sum(holder.usdt_micro for holder in HOLDERS)
+    write_slot(beginning, USDT_CONTRACT_ADDRESS, "supply", b"", supply)
     return state
 
 
@@ -100,7 +126,7 @@ def check_own(genesis_id: bytes) -> None:
     Raises:
         ForeignGenesisError: It is a public network's, or an unknown one.
     """
-    foreign = _FOREIGN_GENESIS_BLOCK_IDS.get(genesis_id.hex())
+    foreign = FOREIGN_GENESIS_BLOCK_IDS.get(genesis_id.hex())
     if foreign is not None:
         raise ForeignGenesisError(f"this is the genesis block of {foreign}")
     if genesis_id.hex() != GENESIS_BLOCK_ID:

@@ -21,6 +21,7 @@ CONTRACT_CLASSES: dict[str, type[Message]] = {
     for name in Transaction.Contract.ContractType.keys()  # noqa: SIM118 (not a dict)
     if hasattr(chain_pb2, name)
 }
+_NAMES = {number: name for name, number in Transaction.Contract.ContractType.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Item:
     """A well-formed transaction without ret.
 
     Attributes:
-        contract: The decoded parameter, one of the contract messages.
+        contract: The decoded parameter of the first contract, one of the contract messages.
         owner: The 21 bytes of its owner_address.
     """
 
@@ -49,13 +50,14 @@ class Item:
 
 
 def opened(transaction: Transaction) -> Item:
-    """Open a transaction; a ret that came with it is dropped.
+    """Open a transaction; a ret that came with it is dropped, contracts beyond the first are not
+    looked at.
 
     Raises:
         RejectedError: It holds no contract that this chain knows.
     """
     bare = Transaction(raw_data=transaction.raw_data, signature=transaction.signature)
-    if len(bare.raw_data.contract) != 1:
+    if not bare.raw_data.contract:
         raise RejectedError.invalid("No contract!")
     contract = contract_of(bare.raw_data.contract[0])
     return Item(
@@ -72,8 +74,7 @@ def contract_of(contract: Transaction.Contract) -> Any:
     Raises:
         RejectedError: The type is unknown, or type, type_url and bytes do not agree.
     """
-    known = Transaction.Contract.ContractType.values()
-    name = Transaction.Contract.ContractType.Name(contract.type) if contract.type in known else ""
+    name = _NAMES.get(contract.type, "")
     if name not in CONTRACT_CLASSES or contract.parameter.type_url != TYPE_URL_PREFIX + name:
         raise RejectedError.invalid("No contract!")
     try:

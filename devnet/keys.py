@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 import coincurve
 
 from devnet import address
 
-_SIGNATURE_BYTES = 65
+SIGNATURE_BYTES = range(65, 69)
 _FIRST_HEADER = 27
 _FIRST_COMPRESSED_HEADER = 31
 _LAST_HEADER = 34
+_NO_KEY = "Could not recover public key from signature"
+
+
+class SignatureSizeError(ValueError):
+    """Bytes that are too few or too many for a signature; its text is the node's."""
+
+
+class RecoveryError(ValueError):
+    """A signature that no key can have made; its text is the node's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +50,29 @@ class Key:
         return self._private.sign_recoverable(digest, hasher=None)
 
 
+@lru_cache(maxsize=8192)
 def recover(digest: bytes, signature: bytes) -> bytes:
     """Return the address whose key made the signature over a 32-byte digest.
 
-    The last byte may be 0..3 or a header 27..34 (java-tron's ECKey.signatureToKeyBytes); bytes
-    beyond the 65th are ignored as java-tron does.
+    The 65th byte may be 0..7 or a header 27..34, of which those from 31 on mean what they mean
+    without 4 (java-tron's ECKey.signatureToKeyBytes); up to three bytes may follow and are
+    ignored.
 
     Raises:
-        ValueError: No key can have made it.
+        SignatureSizeError: It does not have 65 to 68 bytes.
+        RecoveryError: No key can have made it.
     """
-    if len(signature) < _SIGNATURE_BYTES:
-        raise ValueError(f"signature is too short: {len(signature)} bytes")
-    header = signature[64] if signature[64] >= _FIRST_HEADER else signature[64] + _FIRST_HEADER
-    if header > _LAST_HEADER:
-        raise ValueError(f"signature header is out of range: {header}")
+    if len(signature) not in SIGNATURE_BYTES:
+        raise SignatureSizeError(f"Signature size is {len(signature)}")
+    header = int.from_bytes(signature[64:65], "big", signed=True)
+    header += _FIRST_HEADER if header < _FIRST_HEADER else 0
+    if not _FIRST_HEADER <= header <= _LAST_HEADER:
+        raise RecoveryError(f"Header byte out of range: {header}")
     if header >= _FIRST_COMPRESSED_HEADER:
         header -= 4
     compact = signature[:64] + bytes([header - _FIRST_HEADER])
     try:
         public = coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None)
     except Exception as error:  # coincurve raises a bare Exception for an impossible signature
-        raise ValueError("no key made this signature") from error
+        raise RecoveryError(_NO_KEY) from error
     return address.of_public_key(public)

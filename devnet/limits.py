@@ -8,25 +8,35 @@ from devnet.state import ENERGY_WEIGHT, NET_WEIGHT, State
 
 
 def net_limit(state: State, account: Account) -> int:
-    """Bandwidth from stake."""
+    """Bandwidth from stake, its own and what is lent to it."""
+    return net_of_stake(state, account.all_frozen_net_sun)
+
+
+def energy_limit(state: State, account: Account) -> int:
+    """Energy from stake, its own and what is lent to it."""
+    return energy_of_stake(state, account.all_frozen_energy_sun)
+
+
+def net_of_stake(state: State, staked_sun: int) -> int:
+    """The bandwidth that a stake is worth."""
     return resources.limit(
-        account.frozen_net_sun,
+        staked_sun,
         total_limit=state.parameter("getTotalNetLimit"),
         total_weight=state.integer(NET_WEIGHT),
     )
 
 
-def energy_limit(state: State, account: Account) -> int:
-    """Energy from stake."""
+def energy_of_stake(state: State, staked_sun: int) -> int:
+    """The energy that a stake is worth."""
     return resources.limit(
-        account.frozen_energy_sun,
+        staked_sun,
         total_limit=state.parameter("getTotalEnergyCurrentLimit"),
         total_weight=state.integer(ENERGY_WEIGHT),
     )
 
 
 def net_left(state: State, account: Account, slot: int) -> int:
-    """Staked bandwidth not in use at a slot."""
+    """Staked bandwidth not in use at a slot; below 0 after stake was taken away."""
     return net_limit(state, account) - resources.remaining(account.net, slot)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,19 +13,31 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from devnet.api.app import ABORT_EXTENSION
+from devnet.api.app import ABORT_EXTENSION, CLOSE_EXTENSION, RESET_EXTENSION
 
 _PATIENCE_S = 0.3
+_NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 class AbortableProtocol(HttpToolsProtocol):
     """Lets an application break its own connection, as a failing network would."""
 
     def on_message_begin(self) -> None:
-        """Add the extension to the scope of the request that begins."""
+        """Add the extensions to the scope of the request that begins."""
         super().on_message_begin()
-        extensions: dict[str, Any] = {ABORT_EXTENSION: self.transport.abort}
+        extensions: dict[str, Any] = {
+            ABORT_EXTENSION: self.transport.abort,
+            CLOSE_EXTENSION: self.transport.close,
+            RESET_EXTENSION: self._reset,
+        }
         self.scope["extensions"] = extensions
+
+    def _reset(self) -> None:
+        """Close with a reset instead of an orderly end: nothing lingers."""
+        descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+        with socket.socket(fileno=descriptor) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):

@@ -1,150 +1,203 @@
-"""The node: it takes transactions, makes blocks when their slot comes, and knows two heights."""
+"""A full node: it shows a chain, takes transactions and passes them on to its peers."""
 
 from __future__ import annotations
 
-from devnet import execution, permissions
-from devnet.blocks import slot_of, slot_time_ms
+from collections import deque
+from dataclasses import dataclass
+
+from devnet import admission, execution
 from devnet.chain import Chain
 from devnet.chain_pb2 import Transaction
 from devnet.clock import ChainClock
 from devnet.faults import Faults
-from devnet.genesis import GENESIS_TIME_MS
 from devnet.items import Item, opened
+from devnet.lagging import LaggingChain
+from devnet.mainchain import MainChain
+from devnet.permissions import check_signatures
 from devnet.pool import Pending, Pool
 from devnet.rejection import Code, RejectedError
+from devnet.state import State
 
-_DAY_MS = 86_400_000
-_MAX_TRANSACTION_BYTES = 500 * 1024
-_RESULT_BYTES = 128
-_MAX_BLOCK_BYTES = 2_000_000
+# With so many blocks that are not solid a node may stop taking transactions (TronNetDelegate).
+_TOO_MANY_UNSOLID = 54
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What the next broadcast is told, whatever the transaction is like.
+
+    Attributes:
+        keeps: True if the transaction is taken all the same where it holds, as by a node that
+            cannot reach its peers and says so.
+    """
+
+    error: RejectedError
+    keeps: bool = False
 
 
 class Node:
-    """A full node and the only block producer of its chain."""
+    """A node with a pool of its own over a chain that it may share with other nodes.
+
+    Attributes:
+        peers: Who hears of the transactions that are taken here.
+        checks_solidity: True to refuse transactions while blocks do not become solid
+            (node.unsolidifiedBlockCheck, off unless set).
+        saves_internal: True to show the calls within contract calls in receipts
+            (vm.saveInternalTx, off unless set).
+        estimates_energy: True to answer estimateenergy (vm.estimateEnergy, off unless set).
+    """
 
     def __init__(self, *, chain: Chain, clock: ChainClock, faults: Faults) -> None:
-        self.chain = chain
         self.clock = clock
-        self.pool = Pool()
+        self.peers: list[Node] = []
+        self.checks_solidity = False
+        self.saves_internal = False
+        self.estimates_energy = False
         self._faults = faults
-        self.pending_state = chain.ledger.overlay()
-        clock.advance_to(chain.head.time_ms)
+        self._refusals: deque[Refusal] = deque()
+        self._pool = Pool()
+        self._source = chain
+        self._sight = chain
+        self._seen = b""
+        self._pending = State()
+        self._refresh()
+
+    @property
+    def chain(self) -> Chain:
+        """The chain as this node shows it."""
+        return self._sight
+
+    @property
+    def pool(self) -> Pool:
+        """What was taken and waits for a block."""
+        self._keep_up()
+        return self._pool
+
+    @property
+    def pending_state(self) -> State:
+        """What is true at the head, with the pool on top; a node that lags shows no pool."""
+        if self._sight is not self._source:
+            return self._sight.ledger.overlay()
+        self._keep_up()
+        return self._pending
+
+    def follow(self, chain: Chain) -> None:
+        """Show another chain from now on, a branch for example."""
+        self._source = self._sight = chain
+        self._refresh()
+
+    def lag(self, blocks: int) -> None:
+        """Show the main chain as it was some blocks ago; 0 catches up.
+
+        A client sees the head go back by so many blocks, and forward when the node catches up.
+
+        Raises:
+            ValueError: The node does not follow the main chain, or nobody remembers that much.
+        """
+        if blocks == 0:
+            self._sight = self._source
+        elif isinstance(self._source, MainChain):
+            self._sight = LaggingChain(self._source, blocks)
+        else:
+            raise ValueError("only a node on the main chain can lag")
+
+    @property
+    def lag_blocks(self) -> int:
+        """How many blocks it shows the main chain behind."""
+        return self._sight.lag_blocks if isinstance(self._sight, LaggingChain) else 0
+
+    def refuse(self, refusal: Refusal, times: int = 1) -> None:
+        """Let the next broadcasts be refused, after those that are to be refused already."""
+        self._refusals.extend([refusal] * times)
+
+    def withdraw(self, refusal: Refusal) -> None:
+        """Forget a refusal that no broadcast has met."""
+        self._refusals = deque(each for each in self._refusals if each is not refusal)
 
     def broadcast(self, transaction: Transaction) -> Item:
-        """Take a transaction into the pool.
+        """Take a transaction into the pool and tell the peers; the order of checks is the node's.
 
         Raises:
             RejectedError: It is not taken.
         """
-        if self.pool.is_full:
-            raise RejectedError(Code.SERVER_BUSY, "Server busy.")
-        item = opened(transaction)
-        if item.transaction.raw_data.expiration < self.chain.moment.next_slot_ms:
-            raise _expired()
-        permissions.check_signatures(item)
-        self._check_common(item)
-        doomed = self._faults.drops(item.txid, arriving=True)
-        self._admit(item, self.clock.now_ms(), doomed=doomed)
+        refusal = self._refusals.popleft() if self._refusals else None
+        if refusal is not None and not refusal.keeps:
+            raise refusal.error
+        item = self._take(transaction)
+        if refusal is not None:
+            raise refusal.error
         return item
 
-    def mine(self) -> None:
-        """Make the next block: in the current slot, or in the one after the head's."""
-        head_slot = slot_of(self.chain.head.time_ms, GENESIS_TIME_MS)
-        now_slot = slot_of(self.clock.now_ms(), GENESIS_TIME_MS)
-        self._make_block(slot_time_ms(max(head_slot + 1, now_slot), GENESIS_TIME_MS))
-
-    def mine_if_due(self) -> bool:
-        """Make the current slot's block unless it exists."""
-        if self.clock.now_ms() < self.next_slot_ms():
-            return False
-        self.mine()
-        return True
-
-    def next_slot_ms(self) -> int:
-        """When the next block is due."""
-        head_slot = slot_of(self.chain.head.time_ms, GENESIS_TIME_MS)
-        return slot_time_ms(head_slot + 1, GENESIS_TIME_MS)
-
-    def reorganise(self, depth: int, *, drop: bool) -> list[bytes]:
-        """Let a branch of empty blocks replace the last ones.
-
-        The branch misses the first replaced slot, hence its other ids, and ends one slot after
-        the old head, hence it wins.
-
-        Returns:
-            The ids of the transactions that were taken out; unless dropped, they wait again.
-
-        Raises:
-            ValueError: So many blocks are not there, or are solid.
-        """
-        if not 1 <= depth <= self.chain.head.number - self.chain.solid_number:
-            raise ValueError(f"only the blocks above {self.chain.solid_number} can be replaced")
-        fork_number = self.chain.head.number - depth
-        first_slot = slot_of(self.chain.tip(fork_number + 1).time_ms, GENESIS_TIME_MS) + 1
-        returned = [opened(each) for each in self.chain.rewind(fork_number)]
-        for slot in range(first_slot, first_slot + depth):
-            self.chain.produce(slot_time_ms(slot, GENESIS_TIME_MS), [])
-        self.clock.advance_to(self.chain.head.time_ms)
-
-        waiting = self.pool.take_all(self.clock.now_ms())
-        self.pending_state = self.chain.ledger.overlay()
-        if not drop:
-            self._readmit(returned, self.clock.now_ms())
-        for pending in waiting:
-            self._readmit([pending.item], pending.arrived_ms)
-        return [item.txid for item in returned]
-
-    def _make_block(self, time_ms: int) -> None:
-        self.clock.advance_to(time_ms)
-        candidates: list[Item] = []
-        later: list[Pending] = []
-        room_bytes = _MAX_BLOCK_BYTES
-        for pending in self.pool.take_all(time_ms):
-            if pending.doomed or self._faults.drops(pending.item.txid, arriving=False):
-                continue
-            room_bytes -= pending.item.size_bytes
-            if room_bytes < 0:
-                later.append(pending)
-            elif self._is_still_good(pending.item):
-                candidates.append(pending.item)
-        self.chain.produce(time_ms, candidates)
-        self.pending_state = self.chain.ledger.overlay()
-        for pending in later:
-            self._readmit([pending.item], pending.arrived_ms)
-
-    def _is_still_good(self, item: Item) -> bool:
+    def hear(self, item: Item) -> None:
+        """Take a transaction that a peer passes on, if it holds here."""
+        if self.pool.is_full:
+            return
         try:
-            self._check_common(item)
+            check_signatures(self.pending_state, item)
+            self._check(self.chain, item)
+            self._admit(item, self.clock.now_ms())
         except RejectedError:
+            return
+        self._pass_on(item)
+
+    def drop_transaction(self, txid: bytes) -> bool:
+        """Forget a waiting transaction, as if it had never come; False if it did not wait."""
+        if not self.pool.remove(txid):
             return False
+        self._refresh()
         return True
 
-    def _readmit(self, items: list[Item], arrived_ms: int) -> None:
-        """Put transactions back into the pool; what does not hold on the new head is lost."""
-        for item in items:
-            try:
-                self._check_common(item)
-                self._admit(item, arrived_ms)
-            except RejectedError:
-                continue
+    def _take(self, transaction: Transaction) -> Item:
+        self._check_willing()
+        item = opened(transaction)
+        admission.check_life(self.chain, item)
+        check_signatures(self.pending_state, item)
+        self._check(self.chain, item)
+        doomed = self._faults.drops(item.txid, arriving=True)
+        self._admit(item, self.clock.now_ms(), doomed=doomed)
+        if not doomed:
+            self._pass_on(item)
+        return item
+
+    def _check_willing(self) -> None:
+        """Ask whether the node takes anything now."""
+        unsolid = self.chain.head.number - self.chain.solid_number
+        if self.checks_solidity and unsolid >= _TOO_MANY_UNSOLID:
+            raise RejectedError(Code.BLOCK_UNSOLIDIFIED, "Block unsolidified.")
+        if self.pool.is_full:
+            raise RejectedError(Code.SERVER_BUSY, "Server busy.")
+
+    def _check(self, chain: Chain, item: Item) -> None:
+        admission.check(chain, item)
+        if self._pool.get(item.txid) is not None:
+            raise admission.duplicate()
 
     def _admit(self, item: Item, arrived_ms: int, *, doomed: bool = False) -> None:
-        info = execution.execute(self.pending_state, item, self.chain.moment)
-        self.pool.add(Pending(item=item, arrived_ms=arrived_ms, info=info, doomed=doomed))
+        self._keep_up()
+        info = execution.execute(self._pending, item, self._source.moment)
+        self._pool.add(Pending(item=item, arrived_ms=arrived_ms, info=info, doomed=doomed))
 
-    def _check_common(self, item: Item) -> None:
-        """What is asked of a transaction in the pool and again in a block."""
-        raw = item.transaction.raw_data
-        if not self.chain.knows_reference(raw.ref_block_bytes, raw.ref_block_hash):
-            raise RejectedError(Code.TAPOS_ERROR, "Tapos check error.")
-        if item.transaction.ByteSize() + _RESULT_BYTES > _MAX_TRANSACTION_BYTES:
-            raise RejectedError(Code.TOO_BIG_TRANSACTION_ERROR, "Too big transaction error.")
-        head_ms = self.chain.head.time_ms
-        if not head_ms < raw.expiration <= head_ms + _DAY_MS:
-            raise _expired()
-        if self.chain.height_of(item.txid) is not None or self.pool.get(item.txid) is not None:
-            raise RejectedError(Code.DUP_TRANSACTION_ERROR, "Dup transaction.")
+    def _pass_on(self, item: Item) -> None:
+        for peer in self.peers:
+            peer.hear(item)
 
+    def _keep_up(self) -> None:
+        """Look at the waiting transactions again after the head has changed."""
+        if self._source.head.block_id != self._seen:
+            self._refresh()
 
-def _expired() -> RejectedError:
-    return RejectedError(Code.TRANSACTION_EXPIRATION_ERROR, "Transaction expired")
+    def _refresh(self) -> None:
+        """Execute on the head what waits; what was included, is too old or fails is forgotten."""
+        self._seen = self._source.head.block_id
+        self._pending = self._source.ledger.overlay()
+        for pending in self._pool.take_all(self.clock.now_ms()):
+            self._readmit(pending)
+
+    def _readmit(self, pending: Pending) -> None:
+        item = pending.item
+        try:
+            self._check(self._source, item)
+            check_signatures(self._pending, item)
+            self._admit(item, pending.arrived_ms, doomed=pending.doomed)
+        except RejectedError:
+            return

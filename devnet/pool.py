@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from devnet.chain_pb2 import TransactionInfo
 from devnet.items import Item
 
+# java-tron's node.pendingTransactionTimeout and node.maxTransactionPendingSize.
 PENDING_TIMEOUT_MS = 60_000
 CAPACITY = 2_000
 
@@ -39,7 +40,7 @@ class Pool:
     @property
     def is_full(self) -> bool:
         """True when the node is too busy to take more."""
-        return len(self._waiting) >= CAPACITY
+        return len(self._waiting) > CAPACITY
 
     def add(self, pending: Pending) -> None:
         """Put a transaction last."""
@@ -48,6 +49,10 @@ class Pool:
     def get(self, txid: bytes) -> Pending | None:
         """A waiting transaction."""
         return self._waiting.get(txid)
+
+    def remove(self, txid: bytes) -> bool:
+        """Forget a transaction; False if it did not wait."""
+        return self._waiting.pop(txid, None) is not None
 
     def txids(self) -> list[bytes]:
         """The ids of all that wait."""
@@ -58,7 +63,7 @@ class Pool:
         waiting = [
             pending
             for pending in self._waiting.values()
-            if now_ms - pending.arrived_ms <= PENDING_TIMEOUT_MS
+            if now_ms - pending.arrived_ms < PENDING_TIMEOUT_MS
         ]
         self._waiting = {}
         return waiting

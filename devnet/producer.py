@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from devnet.node import Node
+from devnet.witness_node import WitnessNode
 
 
 class Producer:
     """Waits for the next slot, or for somebody to touch the clock."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: WitnessNode) -> None:
         self._node = node
         self._touched = asyncio.Event()
 
@@ -30,6 +30,7 @@ class Producer:
                 await asyncio.wait_for(self._touched.wait(), self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float | None:
-        if self._node.clock.is_manual:
+        due_ms = self._node.next_slot_ms()
+        if self._node.clock.is_manual or due_ms is None:
             return None
-        return self._node.clock.real_seconds_until(self._node.next_slot_ms())
+        return self._node.clock.real_seconds_until(due_ms)

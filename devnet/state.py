@@ -15,6 +15,10 @@ NET_WEIGHT = "net_weight"
 ENERGY_WEIGHT = "energy_weight"
 ENERGY_PRICES = "energy_prices"
 NET_PRICES = "net_prices"
+MEMO_PRICES = "memo_prices"
+NEXT_MAINTENANCE = "next_maintenance"
+
+_PARAMETER_KEYS: dict[str, StateKey] = {name: ("parameter", name.encode()) for name in PARAMETERS}
 
 
 class State:
@@ -32,9 +36,13 @@ class State:
 
     def get(self, key: StateKey) -> Any:
         """The value under a key, or None."""
-        if self._below is None or key in self.changes:
-            return self.changes.get(key)
-        return self._below.get(key)
+        layer: State | None = self
+        while layer is not None:
+            changes = layer.changes
+            if key in changes:
+                return changes[key]
+            layer = layer._below  # noqa: SLF001 (another layer of the same class)
+        return None
 
     def put(self, key: StateKey, value: Any) -> None:
         """Set the value under a key."""
@@ -69,7 +77,7 @@ class State:
 
     def parameter(self, name: str) -> int:
         """A chain parameter by the name that getchainparameters gives it."""
-        value = self.get(("parameter", name.encode()))
+        value = self.get(_PARAMETER_KEYS[name])
         return PARAMETERS[name].value if value is None else int(value)
 
     def burn(self, amount_sun: int) -> None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import base58
-
-from devnet import address, limits, resources
+from devnet import limits, resources, rewards
 from devnet.accounts import Account
 from devnet.api.request import Request
 from devnet.api.view import View
 from devnet.blocks import slot_time_ms
 from devnet.chain_pb2 import ResourceCode
 from devnet.genesis import GENESIS_TIME_MS
-from devnet.json_format import printed_address
-from devnet.permissions import ACTIVE_PERMISSION, OWNER_PERMISSION, permission_of
+from devnet.json_format import printed, printed_address
+from devnet.permissions import permissions_of
 from devnet.resources import SUN_PER_TRX, Usage
 from devnet.state import ENERGY_WEIGHT, NET_WEIGHT, State
-
-_HEX_LENGTH = 42
-_BASE58_LENGTH = 34
+from devnet.witnesses import turns
 
 
 def get_account(view: View, request: Request) -> Any:
@@ -27,20 +23,27 @@ def get_account(view: View, request: Request) -> Any:
     account = view.state.account(request.address("address"))
     if account is None:
         return {}
-    shown = printed_address(account.address, visible=request.visible)
+    return printed_account(view, account, visible=request.visible)
+
+
+def printed_account(view: View, account: Account, *, visible: bool) -> dict[str, Any]:
+    """An account as JSON."""
+    slot = view.moment.slot
     return {
-        "address": shown,
-        **_without_zeros(_balances(account)),
-        **_net_usage(account, view.moment.slot),
-        "account_resource": _energy_usage(account, view.moment.slot),
-        **({"type": "Contract"} if account.is_contract else _permissions(shown)),
+        "address": printed_address(account.address, visible=visible),
+        **_without_zeros(_balances(view.state, account)),
+        **_net_usage(account, slot),
+        "account_resource": _energy_usage(account, slot),
+        **_kind(view.state, account, visible=visible),
+        **_votes(account, visible=visible),
         **_stake(account),
     }
 
 
 def get_account_net(view: View, request: Request) -> Any:
     """An account's bandwidth."""
-    account = view.state.account(request.address("address"))
+    asked = request.plain_address if request.is_get else request.address
+    account = view.state.account(asked("address"))
     if account is None:
         return {}
     return _without_zeros(_net(view.state, account, view.moment.slot))
@@ -48,15 +51,15 @@ def get_account_net(view: View, request: Request) -> Any:
 
 def get_account_resource(view: View, request: Request) -> Any:
     """An account's bandwidth and energy, beside the chain's totals."""
-    account = view.state.account(request.address("address"))
+    account = view.state.account(request.plain_address("address"))
     if account is None:
         return {}
     state, slot = view.state, view.moment.slot
-    staked_sun = account.frozen_net_sun + account.frozen_energy_sun
     return _without_zeros(
         {
             **_net(state, account, slot),
-            "tronPowerLimit": staked_sun // SUN_PER_TRX,
+            "tronPowerUsed": account.vote_count,
+            "tronPowerLimit": account.tron_power_sun // SUN_PER_TRX,
             "EnergyUsed": resources.remaining(account.energy, slot),
             "EnergyLimit": limits.energy_limit(state, account),
             "TotalEnergyLimit": state.parameter("getTotalEnergyCurrentLimit"),
@@ -65,57 +68,73 @@ def get_account_resource(view: View, request: Request) -> Any:
     )
 
 
-def validate_address(_view: View, request: Request) -> Any:
-    """In which form a text is an address, if it is one."""
-    text = request.text("address")
-    try:
-        if len(text) == _HEX_LENGTH:
-            address.checked(bytes.fromhex(text))
-            return {"result": True, "message": "Hex string format"}
-        if len(text) == _BASE58_LENGTH:
-            address.checked(base58.b58decode_check(text))
-            return {"result": True, "message": "Base58check format"}
-    except ValueError:
-        return {"result": False, "message": "Invalid address"}
-    return {"result": False, "message": "Length error"}
-
-
-def _balances(account: Account) -> dict[str, int]:
+def _balances(state: State, account: Account) -> dict[str, int]:
     return {
         "balance": account.balance_sun,
         "create_time": account.created_ms,
         "latest_opration_time": account.last_operation_ms,
+        "allowance": rewards.allowance_sun(state, account),
+        "latest_withdraw_time": account.last_withdrawal_ms,
+        "delegated_frozenV2_balance_for_bandwidth": account.delegated_net_sun,
+        "acquired_delegated_frozenV2_balance_for_bandwidth": account.acquired_net_sun,
     }
 
 
 def _net_usage(account: Account, slot: int) -> dict[str, Any]:
+    net = resources.faded(account.net, slot)
     usages = {
-        "net_usage": resources.remaining(account.net, slot),
+        "net_usage": net.amount,
         "free_net_usage": resources.remaining(account.free_net, slot),
     }
     return {
         **_without_zeros(usages),
         "latest_consume_time": _last_use_ms(account.net),
         "latest_consume_free_time": _last_use_ms(account.free_net),
-        "net_window_size": account.net.window,
+        "net_window_size": net.window,
         "net_window_optimized": True,
     }
 
 
 def _energy_usage(account: Account, slot: int) -> dict[str, Any]:
+    energy = resources.faded(account.energy, slot)
+    amounts = {
+        "energy_usage": energy.amount,
+        "delegated_frozenV2_balance_for_energy": account.delegated_energy_sun,
+        "acquired_delegated_frozenV2_balance_for_energy": account.acquired_energy_sun,
+    }
     return {
-        **_without_zeros({"energy_usage": resources.remaining(account.energy, slot)}),
+        **_without_zeros(amounts),
         "latest_consume_time_for_energy": _last_use_ms(account.energy),
-        "energy_window_size": account.energy.window,
+        "energy_window_size": energy.window,
         "energy_window_optimized": True,
     }
 
 
-def _permissions(shown: str) -> dict[str, Any]:
-    return {
-        "owner_permission": permission_of(shown, OWNER_PERMISSION),
-        "active_permission": [permission_of(shown, ACTIVE_PERMISSION)],
-    }
+def _kind(state: State, account: Account, *, visible: bool) -> dict[str, Any]:
+    """What the account is, and who may sign for it; for a contract nobody may."""
+    if account.is_contract:
+        return {"type": "Contract"}
+    permissions = permissions_of(state, account.address)
+    shown: dict[str, Any] = {"owner_permission": printed(permissions.owner, visible=visible)}
+    if account.address in turns(state):
+        shown["is_witness"] = True
+    if permissions.witness is not None:
+        shown["witness_permission"] = printed(permissions.witness, visible=visible)
+    shown["active_permission"] = [printed(each, visible=visible) for each in permissions.actives]
+    return shown
+
+
+def _votes(account: Account, *, visible: bool) -> dict[str, Any]:
+    if not account.votes:
+        return {}
+    votes = [
+        {
+            "vote_address": printed_address(vote.witness, visible=visible),
+            "vote_count": vote.count,
+        }
+        for vote in account.votes
+    ]
+    return {"votes": votes}
 
 
 def _stake(account: Account) -> dict[str, Any]:

@@ -11,19 +11,19 @@ from devnet.api.request import Request
 from devnet.api.view import View
 from devnet.chain_pb2 import (
     AccountCreateContract,
-    FreezeBalanceV2Contract,
+    AccountPermissionUpdateContract,
+    ProposalCreateContract,
     Transaction,
     TransferContract,
-    UnfreezeBalanceV2Contract,
-    WithdrawExpireUnfreezeContract,
 )
 from devnet.execution import validate
 from devnet.items import opened, wrapped
-from devnet.json_format import JavaError, hex_bytes, parsed, printed_transaction
+from devnet.json_format import JavaError, hex_bytes, printed_transaction
 from devnet.node import Node
 from devnet.rejection import RejectedError
 
 EXPIRATION_MS = 60_000
+_INT_MAX = 2**31 - 1
 _VALIDATE_ERROR = "org.tron.core.exception.ContractValidateException"
 
 Handler = Callable[[View, Request], Any]
@@ -46,12 +46,20 @@ def unsigned(node: Node, message: Message, *, fee_limit_sun: int = 0) -> Transac
 
 def with_options(transaction: Transaction, request: Request) -> Transaction:
     """Add the permission and the memo that a builder was asked for."""
-    permission = request.integer("Permission_id")
-    if permission > 0:
-        transaction.raw_data.contract[0].Permission_id = permission
+    with_permission(transaction, request)
     memo = request.text("extra_data")
     if memo:
         transaction.raw_data.data = memo.encode() if request.visible else hex_bytes(memo)
+    return transaction
+
+
+def with_permission(transaction: Transaction, request: Request) -> Transaction:
+    """Add the permission alone, as the builders of contract calls do."""
+    permission = request.integer("Permission_id")
+    if permission > _INT_MAX:
+        raise JavaError("org.tron.json.JSONException", f"can not cast to int, value : {permission}")
+    if permission > 0:
+        transaction.raw_data.contract[0].Permission_id = permission
     return transaction
 
 
@@ -64,7 +72,7 @@ def builder_of(kind: type[Message]) -> Handler:
     """The handler that builds transactions of one contract."""
 
     def build(view: View, request: Request) -> Any:
-        message = parsed(kind, request.params, visible=request.visible)
+        message = request.message(kind)
         transaction = with_options(unsigned(view.node, message), request)
         try:
             validate(view.state, opened(transaction), view.moment)
@@ -78,7 +86,6 @@ def builder_of(kind: type[Message]) -> Handler:
 BUILDERS: dict[str, Handler] = {
     "createtransaction": builder_of(TransferContract),
     "createaccount": builder_of(AccountCreateContract),
-    "freezebalancev2": builder_of(FreezeBalanceV2Contract),
-    "unfreezebalancev2": builder_of(UnfreezeBalanceV2Contract),
-    "withdrawexpireunfreeze": builder_of(WithdrawExpireUnfreezeContract),
+    "accountpermissionupdate": builder_of(AccountPermissionUpdateContract),
+    "proposalcreate": builder_of(ProposalCreateContract),
 }

@@ -31,13 +31,16 @@ class BlockPrinter:
         key = ("block", block_id, visible)
         return self._printed.get(key) or self._keep(key, printed_block(block, visible=visible))
 
-    def infos(self, block_id: bytes, record: BlockRecord, *, visible: bool) -> Any:
+    def infos(
+        self, block_id: bytes, record: BlockRecord, *, visible: bool, saves_internal: bool
+    ) -> Any:
         """A block's receipts as a JSON array."""
         if not record.infos:
             return []
-        key = ("infos", block_id, visible)
+        key = ("saved infos" if saves_internal else "infos", block_id, visible)
+        shown = (shown_info(info, saves_internal=saves_internal) for info in record.infos)
         return self._printed.get(key) or self._keep(
-            key, [printed(info, visible=visible) for info in record.infos]
+            key, [printed(info, visible=visible) for info in shown]
         )
 
     def _keep(self, key: tuple[str, bytes, bool], document: Any) -> msgspec.Raw:
@@ -90,6 +93,10 @@ class View:
         if found is not None:
             record, index = found
             return record.block.transactions[index]
+        return self.pending(txid)
+
+    def pending(self, txid: bytes) -> Transaction | None:
+        """A transaction in the pool, with its ret; nothing waits at the solid height."""
         pending = None if self._solid else self.node.pool.get(txid)
         return with_ret(pending.item.transaction, pending.info) if pending else None
 
@@ -99,7 +106,7 @@ class View:
         if found is None:
             return None
         record, index = found
-        return record.infos[index]
+        return shown_info(record.infos[index], saves_internal=self.node.saves_internal)
 
     def _included(self, txid: bytes) -> tuple[BlockRecord, int] | None:
         height = self.chain.height_of(txid)
@@ -107,3 +114,13 @@ class View:
         if record is None:
             return None
         return record, next(at for at, info in enumerate(record.infos) if info.id == txid)
+
+
+def shown_info(info: TransactionInfo, *, saves_internal: bool) -> TransactionInfo:
+    """A receipt as a node keeps it: with the calls within the call only where it saves them."""
+    if saves_internal or not info.internal_transactions:
+        return info
+    shown = TransactionInfo()
+    shown.CopyFrom(info)
+    del shown.internal_transactions[:]
+    return shown

@@ -7,14 +7,17 @@ from typing import Any
 
 from devnet import address
 from devnet.faults import ArmedFault, Fault
+from devnet.forks import Fate
 from devnet.genesis import HOLDERS
 from devnet.keys import Key
-from devnet.parameters import PARAMETERS
+from devnet.parameters import BadParameterError, numbered
+from devnet.settings import MAX_SPEED
 
 _AMOUNT = re.compile(r"(?P<whole>\d{1,12})(?:\.(?P<part>\d{1,6}))?")
 _DECIMALS = 6
 _MAX_COUNT = 100_000
-_MAX_SPEED = 1_000
+_MAX_S = 10 * 366 * 86_400
+_MS_PER_S = 1_000
 _FAILURE_STATUSES = range(400, 600)
 
 
@@ -57,9 +60,34 @@ def key_of(value: Any, name: str) -> Key:
 
 def count_of(value: Any, name: str) -> int:
     """A whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_COUNT:
-        raise BadOrderError(f"{name} must be a whole number from 1 to {_MAX_COUNT}")
+    return whole_of(value, name, low=1, high=_MAX_COUNT)
+
+
+def whole_of(value: Any, name: str, *, low: int, high: int) -> int:
+    """A whole number within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadOrderError(f"{name} must be a whole number from {low} to {high}")
     return value
+
+
+def number_in(query: dict[str, Any], name: str, *, default: int, low: int, high: int) -> int:
+    """A whole number of a query, where it stands as text."""
+    text = str(query.get(name, default))
+    return whole_of(int(text) if text.isdecimal() else None, name, low=low, high=high)
+
+
+def places_of(value: Any) -> list[int]:
+    """A list of places, from 0."""
+    if not isinstance(value, list):
+        raise BadOrderError("places must be a list of whole numbers from 0")
+    return [whole_of(each, "a place", low=0, high=_MAX_COUNT) for each in value]
+
+
+def fate_of(value: Any) -> Fate:
+    """What becomes of the transactions of replaced blocks."""
+    if value not in {each.value for each in Fate}:
+        raise BadOrderError(f"fate must be one of {', '.join(Fate)}")
+    return Fate(value)
 
 
 def flag_of(value: Any, name: str) -> bool:
@@ -71,35 +99,36 @@ def flag_of(value: Any, name: str) -> bool:
 
 def speed_of(value: Any) -> float:
     """Chain seconds for each real second; 0 is by hand."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 <= value <= _MAX_SPEED
-    ):
-        raise BadOrderError(f"speed must be a number from 0 to {_MAX_SPEED}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SPEED:
+        raise BadOrderError(f"speed must be a number from 0 to {MAX_SPEED}")
     return float(value)
 
 
 def milliseconds_of(value: Any) -> int:
     """A jump forward, given in whole or broken seconds, in milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise BadOrderError("seconds must be a number greater than 0")
-    return round(value * 1000)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_S:
+        raise BadOrderError(f"seconds must be a number greater than 0, at most {_MAX_S}")
+    return round(value * _MS_PER_S)
+
+
+def skew_ms_of(value: Any) -> int:
+    """How far the chain is ahead, given in whole or broken seconds, in milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_S:
+        raise BadOrderError(f"seconds must be a number from -{_MAX_S} to {_MAX_S}")
+    return round(value * _MS_PER_S)
 
 
 def parameters_of(order: dict[str, Any]) -> dict[int, int]:
     """Chain parameters by their proposal numbers."""
-    values: dict[int, int] = {}
     for name, value in order.items():
-        parameter = PARAMETERS.get(name)
-        if parameter is None or parameter.proposal_id is None:
-            raise BadOrderError(f"no such changeable parameter: {name}")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise BadOrderError(f"{name} must be a whole number from 0")
-        values[parameter.proposal_id] = value
-    if not values:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadOrderError(f"{name} must be a whole number")
+    if not order:
         raise BadOrderError('name at least one parameter, like {"getEnergyFee": 210}')
-    return values
+    try:
+        return numbered(order)
+    except BadParameterError as error:
+        raise BadOrderError(str(error)) from error
 
 
 def fault_of(order: dict[str, Any]) -> ArmedFault:

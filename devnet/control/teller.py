@@ -7,8 +7,8 @@ from google.protobuf.message import Message
 from devnet.api.builders import unsigned
 from devnet.blocks import txid_of
 from devnet.chain_pb2 import ProposalCreateContract, TransferContract, TriggerSmartContract
-from devnet.contracts.abi import address_word, integer_word
-from devnet.contracts.usdt import USDT_CONTRACT_ADDRESS, method_named
+from devnet.contracts.forwarding import call_data
+from devnet.contracts.usdt import USDT_CONTRACT_ADDRESS
 from devnet.genesis import FAUCET
 from devnet.keys import Key
 from devnet.node import Node
@@ -36,28 +36,31 @@ class Teller:
 
     def send_usdt(self, sender: Key, recipient: bytes, amount_micro: int) -> str:
         """Transfer USDT."""
-        words = address_word(recipient) + integer_word(amount_micro)
-        return self._call_usdt(sender, "transfer", words)
+        data = call_data("transfer(address,uint256)", recipient, amount_micro)
+        return self.call(sender, USDT_CONTRACT_ADDRESS, data)
 
     def black_list(self, address: bytes, *, listed: bool) -> str:
         """Put an address on the contract's black list, or take it off."""
-        name = "addBlackList" if listed else "removeBlackList"
-        return self._call_usdt(FAUCET.key, name, address_word(address))
+        signature = "addBlackList(address)" if listed else "removeBlackList(address)"
+        return self.call(FAUCET.key, USDT_CONTRACT_ADDRESS, call_data(signature, address))
 
     def pause(self, *, paused: bool) -> str:
         """Stop the contract's transfers, or let them go on."""
-        return self._call_usdt(FAUCET.key, "pause" if paused else "unpause", b"")
+        signature = "pause()" if paused else "unpause()"
+        return self.call(FAUCET.key, USDT_CONTRACT_ADDRESS, call_data(signature))
 
     def set_parameters(self, values: dict[int, int]) -> str:
         """Change chain parameters by their proposal numbers."""
         proposal = ProposalCreateContract(owner_address=FAUCET.key.address, parameters=values)
         return self._send(FAUCET.key, proposal)
 
-    def _call_usdt(self, caller: Key, name: str, words: bytes) -> str:
+    def call(self, caller: Key, contract: bytes, data: bytes, *, value_sun: int = 0) -> str:
+        """Call a contract, and send TRX along."""
         trigger = TriggerSmartContract(
             owner_address=caller.address,
-            contract_address=USDT_CONTRACT_ADDRESS,
-            data=method_named(name).selector + words,
+            contract_address=contract,
+            call_value=value_sun,
+            data=data,
         )
         return self._send(caller, trigger, fee_limit_sun=FEE_LIMIT_SUN)
 

@@ -8,17 +8,20 @@ from typing import Any
 import httpx
 import pytest
 
+from devnet.accounts import Account
 from devnet.address import to_base58
 from devnet.api.builders import unsigned
 from devnet.app import Devnet, assemble
 from devnet.blocks import txid_of
 from devnet.chain_pb2 import Transaction, TransactionInfo, TransferContract, TriggerSmartContract
 from devnet.contracts.abi import address_word, integer_word
+from devnet.contracts.storage import read_slot
 from devnet.contracts.usdt import USDT_CONTRACT_ADDRESS, method_named
 from devnet.genesis import CUSTOMERS
 from devnet.keys import Key
-from devnet.node import Node
+from devnet.rejection import RejectedError
 from devnet.settings import Settings
+from devnet.witness_node import WitnessNode
 
 
 @dataclass
@@ -31,7 +34,7 @@ class World:
     stranger: Key = field(default_factory=lambda: Key(name="stranger"))
 
     @property
-    def node(self) -> Node:
+    def node(self) -> WitnessNode:
         return self.devnet.node
 
     def mine(self, blocks: int = 1) -> None:
@@ -68,12 +71,34 @@ class World:
         assert height == self.node.chain.head.number
         return next(i for i in self.node.chain.record(height).infos if i.id == item.txid)
 
+    def carried_out(self, message: Any, *, by: Key | None = None) -> TransactionInfo:
+        """The receipt of a system contract."""
+        by = by or self.payer
+        return self.confirmed(self.signed(unsigned(self.node, message), by))
+
+    def refusal(self, message: Any, *, by: Key | None = None) -> str:
+        """Why a system contract is not taken."""
+        by = by or self.payer
+        with pytest.raises(RejectedError) as caught:
+            self.node.broadcast(self.signed(unsigned(self.node, message), by))
+        return caught.value.detail
+
+    def account(self, address: bytes) -> Account:
+        account = self.node.pending_state.account(address)
+        assert account is not None
+        return account
+
+    def wait(self, milliseconds: int) -> None:
+        """Let chain time pass, and make a block in it."""
+        self.node.clock.advance_to(self.node.chain.head.time_ms + milliseconds)
+        self.mine()
+
     def balance_sun(self, address: bytes) -> int:
         account = self.node.pending_state.account(address)
         return account.balance_sun if account else 0
 
     def usdt_micro(self, address: bytes) -> int:
-        return self.node.pending_state.integer("usdt.balance", address)
+        return read_slot(self.node.pending_state, USDT_CONTRACT_ADDRESS, "balance", address)
 
     def use_up_free_bandwidth(self, by: Key | None = None) -> None:
         """Two small transfers, after which less than a third one's bytes are left."""

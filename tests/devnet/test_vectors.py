@@ -122,9 +122,19 @@ def test_a_signature_may_carry_any_known_header(header: int) -> None:
     assert recover(digest, signature[:64] + bytes([signature[64] + header])) == key.address
 
 
-@pytest.mark.parametrize("signature", [b"", bytes(65), b"\xff" * 65, bytes(64) + b"\x23"])
-def test_an_impossible_signature_is_nobodys(signature: bytes) -> None:
-    with pytest.raises(ValueError, match="signature"):
+@pytest.mark.parametrize(
+    ("signature", "text"),
+    [
+        (b"", "Signature size is 0"),
+        (bytes(69), "Signature size is 69"),
+        (bytes(65), "Could not recover public key from signature"),
+        (b"\xff" * 65, "Header byte out of range: 26"),
+        (bytes(64) + b"\x80", "Header byte out of range: -101"),
+        (bytes(64) + b"\x23", "Header byte out of range: 35"),
+    ],
+)
+def test_an_impossible_signature_is_nobodys(signature: bytes, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
         recover(bytes(32), signature)
 
 

@@ -95,7 +95,7 @@ class World:
 
     def drop(self, times: int = 1_000) -> None:
         """Have the node forget what waits when the next block is made."""
-        faults = self.devnet.node_app._faults
+        faults = self.devnet.node_app.faults
         faults.arm(ArmedFault(fault=Fault.DROP_TRANSACTION, left=times))
 
     def failing_call(self) -> Transaction:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from devnet.forks import Fate
 from devnet.genesis import GENESIS_BLOCK_ID
 from services.tron_client.abi_reader import AbiReader
 from services.tron_client.domain.blocks import ForkBelowSolid, InconsistentBlock
@@ -233,7 +234,7 @@ async def test_h8_the_solid_tree_is_right_about_what_was_seen(world: World, tmp_
 async def test_a_fork_retracts_and_another_block_brings_it_back(bench: Bench) -> None:
     bench.world.pay_usdt(5)
     await bench.mine(3)
-    bench.world.devnet.node.reorganise(3, drop=False)
+    bench.world.devnet.node.reorganise(3, fate=Fate.WAIT)
     await bench.mine()
     assert await bench.transfer_events() == [("seen", "5"), ("retracted", "5"), ("seen", "5")]
 
@@ -247,7 +248,7 @@ async def test_a_fork_retracts_and_another_block_brings_it_back(bench: Bench) ->
 async def test_a_fork_that_loses_a_transfer_only_retracts(bench: Bench) -> None:
     bench.world.pay_usdt(5)
     await bench.mine(3)
-    bench.world.devnet.node.reorganise(3, drop=True)
+    bench.world.devnet.node.reorganise(3, fate=Fate.DROP)
     await bench.mine(BLOCKS_TO_SOLID + 4)
     assert await bench.transfer_events() == [("seen", "5"), ("retracted", "5")]
 

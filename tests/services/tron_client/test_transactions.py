@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from devnet.chain_pb2 import Transaction
+from devnet.forks import Fate
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.transactions import (
@@ -111,7 +112,7 @@ async def test_a_dropped_transaction_is_sent_again_and_lands(bench: Bench) -> No
 async def test_a_fork_takes_an_inclusion_back(bench: Bench) -> None:
     taken = await bench.submit(bench.world.transfer(5))
     await bench.mine(2)
-    bench.world.devnet.node.reorganise(2, drop=True)
+    bench.world.devnet.node.reorganise(2, fate=Fate.DROP)
     await bench.mine()
     assert await bench.fate(taken.id) == "pending"
     await bench.tracker.rebroadcast()
