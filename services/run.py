@@ -5,8 +5,9 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Never
+from typing import Any, Final, Never
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -80,9 +81,15 @@ class RunSettings(BaseSettings):
         return Ports(services=services, node=self.node_port, control=self.control_port)
 
 
-def prepare(data_dir: Path) -> None:
-    """Make keys, tokens and seed in the data directory, and tell what was made."""
-    settings = WalletSettings(tron_network=Network.DEVNET, data_dir=data_dir)
+def prepare(data_dir: Path, extra: Mapping[str, Any] | None = None) -> None:
+    """Make keys, tokens and seed in the data directory, and tell what was made.
+
+    Args:
+        data_dir: where.
+        extra: further environment of the services, such as the database that gets the seed.
+    """
+    told = {"TRON_NETWORK": Network.DEVNET, "LUCID_DATA_DIR": data_dir, **(extra or {})}
+    settings = WalletSettings(**told)
     made = asyncio.run(initialise(settings, show=show))
     if made.paths:
         print(f"made {len(made.paths)} keys and tokens in {data_dir}")
@@ -91,7 +98,7 @@ def prepare(data_dir: Path) -> None:
 def start(stack: Stack) -> None:
     """Start devnet and services and wait until all are ready, showing how far they are."""
     stack.ports.check_free()
-    prepare(stack.data_dir)
+    prepare(stack.data_dir, stack.extra)
     started = time.monotonic()
     with tqdm(total=len(ORDER) + 1, bar_format=_BAR, disable=None) as bar:
         stack.start(DEVNET)

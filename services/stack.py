@@ -108,7 +108,7 @@ class Stack:
         self.data_dir = data_dir
         self.ports = ports
         self.speed = speed
-        self._extra = extra or {}
+        self.extra = extra or {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -138,7 +138,8 @@ class Stack:
             "LUCID_DATA_DIR": str(self.data_dir),
             "TRON_HTTP_ENDPOINT": f"http://127.0.0.1:{self.ports.node}",
             "DEVNET_CONTROL_URL": self.control_url,
-            **self._extra,
+            "BACKUP_INTERVAL_S": "0",  # play money, and hours that pass in minutes
+            **self.extra,
         }
 
     def start(self, program: str) -> None:

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Final, Self
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.tron.address import parse_address
@@ -26,6 +34,8 @@ SERVICES: Final[dict[str, int]] = {
     "payment-gateway": 8096,
 }
 """The six services and their ports."""
+
+MONGODB_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 
 MAX_SECRET_BYTES: Final = 65_536
 
@@ -95,6 +105,82 @@ class ServiceSettings(BaseSettings):
         default=None,
         validation_alias="SECRETS_DIR",
         description="This service's secrets. Default: secrets/<service>/ in the data folder.",
+    )
+    mongodb_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("MONGODB_URL", "MONGODB_URI"),
+        description="A MongoDB replica set, mongodb:// or mongodb+srv://, to keep records in instead of "
+        "a file. It may hold user and password; better is a password file.",
+    )
+    mongodb_database: str = Field(
+        default="lucid_payments",
+        pattern=r"^[A-Za-z0-9_-]{1,38}$",
+        validation_alias="MONGODB_DATABASE",
+        description="The database that all six services share.",
+    )
+    mongodb_user: str | None = Field(
+        default=None,
+        validation_alias="MONGODB_USER",
+        description="Who connects. Default: the service's name where there is a password file, else "
+        "what the URL says.",
+    )
+    mongodb_password_file: Path | None = Field(
+        default=None,
+        validation_alias="MONGODB_PASSWORD_FILE",
+        description="File with that user's password. Default: mongodb.password among the service's "
+        "secrets, if it is there.",
+    )
+    mongodb_ca_file: Path | None = Field(
+        default=None,
+        validation_alias="MONGODB_CA_FILE",
+        description="Authorities that the server's certificate is checked against; turns TLS on.",
+    )
+    mongodb_certificate_file: Path | None = Field(
+        default=None,
+        validation_alias="MONGODB_CERTIFICATE_FILE",
+        description="Our certificate and its key for the server, in one PEM file; turns TLS on.",
+    )
+    mongodb_selection_timeout_s: int = Field(
+        default=10,
+        ge=1,
+        le=120,
+        validation_alias="MONGODB_SELECTION_TIMEOUT_S",
+        description="Seconds that a call waits for a primary.",
+    )
+    mongodb_connect_timeout_s: int = Field(
+        default=5,
+        ge=1,
+        le=60,
+        validation_alias="MONGODB_CONNECT_TIMEOUT_S",
+        description="Seconds to connect to a server.",
+    )
+    mongodb_socket_timeout_s: int = Field(
+        default=10,
+        ge=1,
+        le=20,
+        validation_alias="MONGODB_SOCKET_TIMEOUT_S",
+        description="Seconds for one answer of a server.",
+    )
+    mongodb_deadline_s: int = Field(
+        default=20,
+        ge=1,
+        le=300,
+        validation_alias="MONGODB_DEADLINE_S",
+        description="Seconds for all tries of one write together; a change of primary takes about ten.",
+    )
+    mongodb_pool_size: int = Field(
+        default=32,
+        ge=8,
+        le=500,
+        validation_alias="MONGODB_POOL_SIZE",
+        description="Connections of a service; four fewer reads are under way at once.",
+    )
+    mongodb_feed_poll_ms: int = Field(
+        default=250,
+        ge=10,
+        le=5_000,
+        validation_alias="MONGODB_FEED_POLL_MS",
+        description="Milliseconds that an event of another process of the service stays unnoticed.",
     )
     bind_host: str = Field(
         default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
@@ -212,6 +298,27 @@ class ServiceSettings(BaseSettings):
         validation_alias="RATE_LIMIT_WINDOW",
         description="Seconds of that window.",
     )
+    backup_interval_s: int = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        validation_alias="BACKUP_INTERVAL_S",
+        description="Seconds from one backup that a service makes by itself to the next; 0 for none.",
+    )
+    backup_keep: int = Field(
+        default=14,
+        ge=1,
+        le=10_000,
+        validation_alias="BACKUP_KEEP",
+        description="Sealed copies of a service that stay; older ones are removed after the next.",
+    )
+    backup_overdue_s: int = Field(
+        default=172_800,
+        ge=0,
+        le=31_536_000,
+        validation_alias="BACKUP_OVERDUE_S",
+        description="Seconds after which /status and metrics call the last backup overdue; 0 for never.",
+    )
     loop_jitter_percent: int = Field(
         default=10,
         ge=0,
@@ -233,6 +340,13 @@ class ServiceSettings(BaseSettings):
                 )
         return self
 
+    @field_validator("mongodb_url")
+    @classmethod
+    def _a_mongodb_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(MONGODB_SCHEMES):
+            raise ValueError("it begins with mongodb:// or mongodb+srv://")
+        return url
+
     def keys_path(self) -> Path:
         """Return the folder of public keys."""
         return self.keys_dir or self.data_dir / "keys"
@@ -240,6 +354,10 @@ class ServiceSettings(BaseSettings):
     def secrets_path(self, service: str) -> Path:
         """Return the folder of a service's secrets."""
         return self.secrets_dir or self.data_dir / "secrets" / service
+
+    def backups_path(self) -> Path:
+        """Return the folder of sealed copies."""
+        return self.data_dir / "backups"
 
     def database_path(self, service: str) -> Path:
         """Return the path of a service's embedded database."""

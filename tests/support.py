@@ -19,7 +19,7 @@ from shared.access import Role, Scope
 from shared.auth import OPERATOR, ServiceIdentity, mint_operator_token
 from shared.clock import MS_PER_S, Clock, HeldClock, rfc3339
 from shared.config import SERVICES, ServiceSettings
-from shared.feeds import FeedReset
+from shared.feeds import FeedLost, FeedReset
 from shared.models.wallet_manager import (
     FINAL_SEND_STATES,
     Intent,
@@ -138,6 +138,7 @@ class WalletManager:
         self.problems: dict[str, SendProblem] = {}
         self.wallets = {"wal_treasury": wallet_view()}
         self.incarnation = "first"
+        self.kept_from = 0
         self.events: list[FeedItem[SendView]] = []
         self.acknowledged: list[str] = []
 
@@ -163,7 +164,9 @@ class WalletManager:
         incarnation, _, number = after.rpartition(".")
         if after and incarnation != self.incarnation:
             raise PeerRefused(peer="wallet-manager", status=409, document={"code": FeedReset.code})
-        start = int(number or 0)
+        start = int(number) if number else self.kept_from
+        if start < self.kept_from:
+            raise PeerRefused(peer="wallet-manager", status=409, document={"code": FeedLost.code})
         items = self.events[start : start + limit]
         return FeedView[SendView](
             items=items,
@@ -232,7 +235,12 @@ class WalletManager:
     def restore(self) -> None:
         """Begin another history of the feed, with nothing told in it yet."""
         self.incarnation += "-restored"
+        self.kept_from = 0
         self.events = []
+
+    def trim(self) -> None:
+        """Keep none of the events that were told."""
+        self.kept_from = len(self.events)
 
     def _take(self, intent: Intent) -> SendResult:
         key = intent.send_key

@@ -9,7 +9,8 @@ from services.wallet_manager.store import SCHEMA, WalletStore
 from services.wallet_manager.vault import new_seed, parse_master_key
 from shared.clock import SystemClock
 from shared.config import read_secret
-from shared.storage import SqliteStorage, Stamp
+from shared.storage import Stamp
+from shared.storage.opening import open_storage
 from shared.tron.networks import FACTS
 
 NAME: Final = "wallet-manager"
@@ -33,7 +34,7 @@ async def make_seed(settings: Settings, *, show: Callable[[str], None]) -> bool:
     secret = await asyncio.to_thread(read_secret, path, purpose="the master key")
     contract = settings.usdt_contract_address or FACTS[settings.tron_network].usdt_contract
     stamp = Stamp(network=settings.tron_network.value, contract=contract)
-    storage = await SqliteStorage.open(settings.database_path(NAME), SCHEMA, stamp)
+    storage = await open_storage(settings, NAME, SCHEMA, stamp)
     try:
         store = WalletStore(storage)
         if await store.seed() is not None:

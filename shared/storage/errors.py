@@ -1,4 +1,6 @@
-"""What storage refuses, as classes with facts. After any of them nothing of the unit is stored.
+"""What storage refuses, as classes with facts.
+
+After any of them but StorageUncertain nothing of the unit is stored.
 
 ::
 
@@ -14,6 +16,10 @@
     ├── StorageLocked           another process owns the file
     ├── StorageWithheld         half filled, half restored or moved elsewhere: not to be used
     ├── StorageUnwritable       a path cannot be written, with the fix
+    ├── StorageUnreachable      the server does not answer
+    ├── StorageUnsuitable       the server is not one to keep money's books on, with the reason
+    ├── StorageRefused          the server refuses the user, the password or the role
+    ├── StorageUncertain        the server went away over the unit: it may be stored
     ├── StorageClosed           the engine was closed
     ├── WrongStamp              the database belongs to something else
     │   ├── WrongService        … another service
@@ -171,6 +177,60 @@ class StorageUnwritable(StorageError):
         super().__init__(f"{path} cannot be written: {fix}")
         self.path = path
         self.fix = fix
+
+
+class StorageUnreachable(StorageError):
+    """The database server does not answer.
+
+    Attributes:
+        path: the server and the database.
+        detail: what was tried.
+    """
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(f"{path} does not answer: {detail}")
+        self.path = path
+        self.detail = detail
+
+
+class StorageUnsuitable(StorageError):
+    """The database server is not one to work with.
+
+    Attributes:
+        path: the server and the database.
+        told: what is wrong and what to do.
+    """
+
+    def __init__(self, path: str, told: str) -> None:
+        super().__init__(f"{path} cannot be used: {told}")
+        self.path = path
+        self.told = told
+
+
+class StorageRefused(StorageError):
+    """The database server refuses the user, the password or what the user may do.
+
+    Attributes:
+        path: the server and the database.
+        told: what was refused and what to do.
+    """
+
+    def __init__(self, path: str, told: str) -> None:
+        super().__init__(f"{path} refuses: {told}")
+        self.path = path
+        self.told = told
+
+
+class StorageUncertain(StorageError):
+    """The server went away while the unit was being committed: load again to see whether it is stored.
+
+    Attributes:
+        path: the server and the database.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} went away over a commit, so the unit may be stored or not")
+        self.path = path
 
 
 class StorageClosed(StorageError):

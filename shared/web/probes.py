@@ -40,7 +40,13 @@ class Readiness:
 
 
 class Probes:
-    """The open routes of one service."""
+    """The open routes of one service.
+
+    Attributes:
+        details: what the service tells operators of itself.
+        stats: what it counts, for everybody.
+        standing: what ``/status`` tells operators besides, by name.
+    """
 
     def __init__(
         self, *, service: str, network: str, readiness: Readiness, metrics: Metrics
@@ -49,6 +55,7 @@ class Probes:
         self._readiness = readiness
         self._metrics = metrics
         self.details: Details = nothing
+        self.standing: dict[str, Callable[[], Any]] = {}
         self.stats: Details = nothing
 
     def router(self) -> APIRouter:
@@ -87,7 +94,10 @@ class Probes:
         reasons = self._readiness.reasons()
         known = {"status": "not_ready" if reasons else "ready", **self._about}
         details = await self._for_operators(request)
-        return {**known, "reasons": reasons, **details} if details else known
+        if not details:
+            return known
+        standing = {name: tell() for name, tell in self.standing.items()}
+        return {**known, "reasons": reasons, **details, **standing}
 
     async def counts(self) -> dict[str, Any]:
         """Count things, never money."""

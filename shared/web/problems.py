@@ -29,7 +29,11 @@ from shared.storage import (
     StorageClosed,
     StorageError,
     StorageFull,
+    StorageRefused,
+    StorageUncertain,
+    StorageUnreachable,
     StorageUnwritable,
+    StorageWithheld,
 )
 
 log = get_logger(__name__)
@@ -120,7 +124,22 @@ async def _on_storage(request: Request, error: Exception) -> JSONResponse:
     match error:
         case InvalidCursor():
             problem = BadCursor("this cursor was not issued by this list")
-        case StorageBusy() | StorageFull() | StorageUnwritable() | StorageClosed():
+        case StorageUncertain():
+            log.error("storage.uncertain")
+            problem = Unavailable(
+                "the database went away over this, so it may be stored or not; repeat it with the same"
+                " idempotency key",
+                retry_after_s=5,
+            )
+        case (
+            StorageBusy()
+            | StorageFull()
+            | StorageUnwritable()
+            | StorageClosed()
+            | StorageUnreachable()
+            | StorageRefused()
+            | StorageWithheld()
+        ):
             log.error("storage.refused", error=type(error).__name__)
             problem = Unavailable(
                 "the database cannot take this now; nothing was stored", retry_after_s=2

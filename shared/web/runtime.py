@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, Generic, Self, TypeVar
 
@@ -16,7 +17,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.auth import OPERATOR, ServiceIdentity, TokenVerifier, TrustedKeys, load_public_key
-from shared.clock import Clock, FollowingClock, SystemClock
+from shared.backups import Backups
+from shared.clock import MS_PER_S, Clock, FollowingClock, SystemClock
 from shared.config import SERVICES, ConfigurationMissing, ServiceSettings, read_secret
 from shared.errors import Problem, Unavailable
 from shared.logs import get_logger
@@ -24,11 +26,17 @@ from shared.loop import Loop, LoopSpec, backoff_s
 from shared.metrics import Metrics
 from shared.peers.caller import PeerHttp
 from shared.peers.devnet import DevnetClock
-from shared.storage import Schema, SqliteStorage, Stamp, Storage, StorageError
+from shared.storage import Schema, Stamp, Storage, StorageError
+from shared.storage.opening import open_storage
 from shared.tron.networks import FACTS, Network
 from shared.web.database import DatabaseWatch
 from shared.web.edge import Gate
-from shared.web.operations import Operations
+from shared.web.operations import (
+    RECOVERY_KEY,
+    BackupSchedule,
+    Operations,
+    files_size,
+)
 from shared.web.probes import Probes, Readiness
 
 log = get_logger(__name__)
@@ -38,6 +46,8 @@ T = TypeVar("T")
 _CLOCK_INTERVAL_S: Final = 1.0
 _KEYS_INTERVAL_S: Final = 30.0
 _STORAGE_INTERVAL_S: Final = 5.0
+_BACKUP_INTERVAL_S: Final = 30.0
+_BACKUP_STALE_S: Final = 600
 _LONGEST_START_PAUSE_S: Final = 15.0
 
 
@@ -79,16 +89,32 @@ class Runtime:
         )
         self._follows_devnet = clock is None and settings.tron_network is Network.DEVNET
         self.clock: Clock = clock or (FollowingClock() if self._follows_devnet else SystemClock())
-        self.operations = Operations(
-            service=service,
-            keys=settings.keys_path(),
-            backups=settings.data_dir / "backups",
-            clock=self.clock,
-        )
+        self.operations = self._operations()
+        self.probes.standing["backup"] = self.operations.standing
         self.database: DatabaseWatch | None = None
         self._transport = transport
         self._identity: ServiceIdentity | None = None
         self.http = self._client()
+
+    def _operations(self) -> Operations:
+        settings = self.settings
+        return Operations(
+            service=self.service,
+            backups=Backups(
+                service=self.service,
+                recovery_key=settings.keys_path() / RECOVERY_KEY,
+                folder=settings.backups_path(),
+                work=settings.database_path(self.service).parent,
+                keep=settings.backup_keep,
+                clock=self.clock,
+            ),
+            schedule=BackupSchedule(
+                interval_ms=settings.backup_interval_s * MS_PER_S,
+                overdue_ms=settings.backup_overdue_s * MS_PER_S,
+            ),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
 
     def _client(self) -> httpx.AsyncClient:
         settings = self.settings
@@ -173,11 +199,11 @@ class Runtime:
     async def storage(self, schema: Schema) -> Storage:
         """Open this service's database and close it at the end; raises StorageError."""
         stamp = Stamp(network=self.settings.tron_network.value, contract=self.usdt_contract())
-        path = self.settings.database_path(self.service)
-        storage = await SqliteStorage.open(path, schema, stamp)
+        self.stack.push_async_callback(self.operations.tidy)
+        storage = await open_storage(self.settings, self.service, schema, stamp)
         self.stack.push_async_callback(storage.close)
-        self.operations.storage = storage
         await self._watch(storage)
+        await self._back_up(storage, self.settings.database_path(self.service))
         return storage
 
     async def _watch(self, storage: Storage) -> None:
@@ -185,6 +211,18 @@ class Runtime:
         self.readiness.add("storage", self.database.reason)
         work = self.database.look
         await self.run(LoopSpec(name="storage", interval_s=_STORAGE_INTERVAL_S, work=work))
+
+    async def _back_up(self, storage: Storage, path: Path) -> None:
+        await self.operations.attach(storage, partial(files_size, path))
+        self.stack.push_async_callback(self.operations.detach)
+        await self.run(
+            LoopSpec(
+                name="backup",
+                interval_s=_BACKUP_INTERVAL_S,
+                work=self.operations.keep_up,
+                stale_after_s=_BACKUP_STALE_S,
+            )
+        )
 
     async def run(self, *specs: LoopSpec) -> dict[str, Loop]:
         """Start loops; they stop before what they use is closed."""

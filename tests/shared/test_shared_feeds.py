@@ -1,7 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -300,3 +301,38 @@ async def test_any_other_trouble_is_the_loops_and_changes_nothing(
         await follower_of(storage, consumer, trouble).follow()
     assert consumer.cursor == "kept"
     assert consumer.happened == []
+
+
+@pytest.mark.parametrize("code", ["LUCID_ERR_1403", "LUCID_ERR_1404"])
+async def test_h13_a_resync_is_an_alarm_in_the_log(
+    storage: SqliteStorage, written: Callable[[], list[dict[str, Any]]], code: str
+) -> None:
+    consumer = Consumer(cursor="0123456789abcdef.9")
+    refusal = PeerRefused(peer="usdt-manager", status=409, document={"code": code})
+    assert not await follower_of(storage, consumer, refusal).follow()
+    (line,) = [line for line in written() if line["event"] == "feed.reset"]
+    assert (line["level"], line["peer"], line["code"]) == ("critical", "usdt-manager", code)
+
+
+async def test_h5_a_restored_publisher_knows_no_cursor_of_before_whatever_its_number(
+    storage: SqliteStorage, tmp_path: Path
+) -> None:
+    """A restored feed gives its next events numbers that other events had before."""
+    await publish(storage, 1, 2)
+    backup = tmp_path / "copy.sqlite3"
+    await storage.backup(backup)
+    await publish(storage, 3)
+    consumer = Consumer()
+    follower = follower_of(storage, consumer)
+    for _ in range(2):
+        await follower.follow()
+    assert consumer.notes == ["1", "2", "3"]
+
+    restored = await SqliteStorage.open(backup, SCHEMA, Stamp(network="devnet", contract="usdt"))
+    await publish(restored, 30)
+    follower = follower_of(restored, consumer)
+    assert not await follower.follow()
+    for _ in range(2):
+        await follower.follow()
+    assert consumer.notes == ["1", "2", "30"]
+    await restored.close()

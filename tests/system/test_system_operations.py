@@ -1,7 +1,9 @@
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from services.run import start
 from services.stack import Stack, free_ports
 from shared.config import SERVICES
 from shared.sealing import unseal
+from tests.system.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -35,10 +38,16 @@ def test_a_backup_is_made_by_the_owner_sealed_and_opens_with_the_recovery_key_al
 
 def _back_up(caller: Caller, service: str, data_dir: Path, *, secret: str) -> None:
     assert caller.post(service, "/api/v1/ops/integrity-check", {}, key="c")["sound"] is True
-    made = caller.post(service, "/api/v1/ops/backup", {}, key="b")
-    sealed = data_dir / "backups" / made["file"]
+    caller.post(service, "/api/v1/ops/backup", {}, key="b")
+    wait_until(lambda: job(caller, service)["state"] == "done", f"{service} is backed up")
+    sealed = data_dir / "backups" / job(caller, service)["backup"]["file"]
     assert b"SQLite" not in sealed.read_bytes()
     opened = data_dir / f"{service}.opened"
-    unseal(sealed, opened, secret=secret)
+    asyncio.run(unseal(sealed, opened, secret=secret))
     with closing(sqlite3.connect(opened)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def job(caller: Caller, service: str) -> dict[str, Any]:
+    told: dict[str, Any] = caller.get(service, "/api/v1/ops/backup")["job"]
+    return told

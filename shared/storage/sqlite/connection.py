@@ -54,8 +54,7 @@ def own(path: Path) -> int:
     """
     lock = lock_file(path)
     try:
-        if restoring_of(path).exists():
-            raise StorageWithheld(str(path), "its restore was interrupted: run it again")
+        _check_restored(path)
         create(path)
     except BaseException:
         os.close(lock)
@@ -66,6 +65,11 @@ def own(path: Path) -> int:
 def restoring_of(path: Path) -> Path:
     """Return the file that is there while another database is put in the place of one."""
     return path.with_name(path.name + ".restoring")
+
+
+def _check_restored(path: Path) -> None:
+    if restoring_of(path).exists():
+        raise StorageWithheld(str(path), "its restore was interrupted: run it again")
 
 
 def lock_file(path: Path) -> int:

@@ -19,12 +19,12 @@ from shared.storage.sqlite.queries import Rows
 from shared.storage.sqlite.reader import Reader
 from shared.storage.sqlite.steps import Planner
 from shared.storage.sqlite.tables import Table
-from shared.storage.sqlite.trouble import Trouble
 from shared.storage.sqlite.upgrade import Opened, open_database
-from shared.storage.sqlite.watch import FeedWatch
 from shared.storage.sqlite.writer import Writer
+from shared.storage.trouble import Trouble
 from shared.storage.unit import Lease, Unit
 from shared.storage.values import check_limit
+from shared.storage.watch import FeedWatch
 
 T = TypeVar("T")
 

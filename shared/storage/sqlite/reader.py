@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from shared.storage.errors import StorageBusy, StorageClosed
 from shared.storage.sqlite.connection import connect, meaning, sqlite_errors
-from shared.storage.sqlite.trouble import Trouble
+from shared.storage.trouble import Trouble
 
 T = TypeVar("T")
 

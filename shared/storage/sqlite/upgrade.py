@@ -21,14 +21,12 @@ from shared.storage.schema import Migration, Schema, Stamp
 from shared.storage.sqlite import backup, integrity
 from shared.storage.sqlite.connection import connect, prepare_writer, sqlite_errors
 from shared.storage.sqlite.feeds import CONSUMERS_SQL, TRIMMED_SQL, bounds, feed_sql
+from shared.storage.sqlite.snapshot import WITHHELD
 from shared.storage.sqlite.tables import LEASE_COLUMNS, Table
 from shared.storage.sqlite.wal import log_of
 from shared.storage.transfer.portable import Mark
 
 CHUNK_ROWS: Final = 500
-
-WITHHELD: Final = "withheld"
-"""The key in ``meta`` under which a mark keeps the service from opening the database."""
 
 AT_START_S: Final = 1.0
 AFTER_CRASH_S: Final = 10.0
@@ -84,8 +82,8 @@ def open_database(
             found = _read_meta(connection)
             if found:
                 _check_stamp(path, found, schema, stamp)
-                if WITHHELD in found and not even_withheld:
-                    raise StorageWithheld(str(path), Mark.decode(found[WITHHELD]).told)
+                if not even_withheld:
+                    _check_mark(path, found)
             else:
                 _check_empty(path, connection)
             prepare_writer(connection)
@@ -130,6 +128,11 @@ def _check_stamp(path: Path, found: dict[str, str], schema: Schema, stamp: Stamp
     if int(found["schema_version"]) > schema.version:
         told = found["schema_version"]
         raise SchemaTooNew(str(path), expected=str(schema.version), found=told)
+
+
+def _check_mark(path: Path, found: dict[str, str]) -> None:
+    if WITHHELD in found:
+        raise StorageWithheld(str(path), Mark.decode(found[WITHHELD]).told)
 
 
 def _save_copy(

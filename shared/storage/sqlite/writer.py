@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from shared.storage.errors import StorageBusy, StorageClosed, StorageError
 from shared.storage.sqlite.connection import meaning
-from shared.storage.sqlite.trouble import Trouble
 from shared.storage.sqlite.wal import WriteAheadLog
+from shared.storage.trouble import Trouble
 
 T = TypeVar("T")
 

@@ -463,6 +463,26 @@ async def test_another_history_of_the_feed_forces_a_look_at_every_open_payout(de
     assert (await desk.store.cursor()).startswith("first-restored.")
 
 
+async def test_h13_events_that_are_gone_are_made_up_for_by_asking_and_never_skipped(
+    desk: Desk,
+) -> None:
+    payouts = [await desk.promise(str(number)) for number in range(3)]
+    await desk.dispatcher.dispatch(Currency.USDT)
+    await desk.follower.follow()
+    for payout in payouts[:2]:
+        desk.wallet_manager.becomes(payout.send_key, SendState.CONFIRMED)
+    desk.wallet_manager.trim()
+    assert not await desk.follower.follow()
+    assert await desk.store.cursor() == ""
+    states = [(await desk.read(payout.id)).state for payout in payouts]
+    assert states == [PayoutState.COMPLETED, PayoutState.COMPLETED, PayoutState.PROCESSING]
+
+    desk.wallet_manager.becomes(payouts[2].send_key, SendState.CONFIRMED)
+    assert await desk.follower.follow()
+    assert (await desk.read(payouts[2].id)).state is PayoutState.COMPLETED
+    assert (await desk.events()).count("payout.completed") == len(payouts)
+
+
 async def test_a_lost_event_strands_nothing(desk: Desk) -> None:
     payout = await desk.promise()
     await desk.dispatcher.dispatch(Currency.USDT)

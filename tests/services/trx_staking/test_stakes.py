@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -209,6 +209,26 @@ async def test_lost_events_and_another_history_strand_nothing(desk: Desk) -> Non
     await desk.service.follow()
     await desk.service.dispatch()
     assert desk.manager.handed_over.count(lost.send_key) == 2
+
+
+@pytest.mark.parametrize("lose", [WalletManager.restore, WalletManager.trim])
+async def test_h5_h13_what_a_feed_no_longer_tells_is_asked_about_and_not_skipped(
+    desk: Desk, lose: Callable[[WalletManager], None]
+) -> None:
+    first, second = await desk.ask("k1"), await desk.ask("k2")
+    await desk.service.dispatch()
+    await desk.service.follow()
+    before = await desk.store.cursor()
+    desk.manager.becomes(first.send_key, SendState.CONFIRMED)
+    lose(desk.manager)
+    assert await desk.service.follow() is False
+    assert (await desk.read(first.id)).state is StakeState.COMPLETED
+    assert (before, await desk.store.cursor()) == ("first.2", "")
+
+    desk.manager.becomes(second.send_key, SendState.CONFIRMED)
+    assert await desk.service.follow() is True
+    assert (await desk.read(second.id)).state is StakeState.COMPLETED
+    assert sorted(desk.manager.handed_over) == sorted([first.send_key, second.send_key])
 
 
 @pytest.mark.parametrize(

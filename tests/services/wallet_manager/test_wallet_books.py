@@ -363,6 +363,27 @@ async def test_deposits_are_booked_once(till: Till) -> None:
     await assert_journal_tells_the_positions(till)
 
 
+@pytest.mark.parametrize("feed", [TRANSFERS, VERDICTS])
+async def test_h5_a_publisher_that_was_set_back_is_an_alarm_and_nothing_is_booked_twice(
+    till: Till, feed: str
+) -> None:
+    treasury = await till.treasury(usdt=0)
+    deposit = transfer(900 * TRX, Currency.USDT, recipient=treasury.address)
+    await till.transfers(deposit)
+    send = await till.submitted(intent())
+    await till.verdicts(fate(send, TransactionState.CONFIRMED))
+    booked, journal = await held_and_settled(till, treasury), await till.journal()
+
+    await till.books.restart_after_loss(feed)
+    assert await till.books.cursor(feed) == ""
+    assert feed in (till.books.alarm() or "")
+    await till.transfers(deposit)
+    await till.verdicts(fate(send, TransactionState.CONFIRMED))
+    assert await held_and_settled(till, treasury) == booked
+    assert await till.journal() == journal
+    await assert_journal_tells_the_positions(till)
+
+
 @pytest.mark.parametrize("state", [TransferState.SEEN, TransferState.RETRACTED])
 async def test_only_solid_transfers_are_booked(till: Till, state: TransferState) -> None:
     treasury = await till.treasury(usdt=0)

@@ -46,7 +46,9 @@ from shared.storage import (
     tallies,
     written,
 )
+from shared.storage.mongo.engine import MongoStorage
 from shared.storage.values import MAX_INDEXED_CHARS, MAX_INTEGER
+from tests.mongo_server import Place
 
 
 class State(StrEnum):
@@ -105,7 +107,13 @@ LEASE = Lease(record_id="a", token=1, owner="w", until_ms=1)
 
 
 class Engine(Protocol):
-    """One database of some engine, which can be opened again and again."""
+    """One database of some engine, which can be opened again and again.
+
+    Attributes:
+        is_shared: whether other services keep their records beside ours in it.
+    """
+
+    is_shared: bool
 
     async def open(self, schema: Schema = SCHEMA, stamp: Stamp = STAMP) -> Storage: ...
 
@@ -113,6 +121,8 @@ class Engine(Protocol):
 
 
 class SqliteEngine:
+    is_shared = False
+
     def __init__(self, directory: Path) -> None:
         self.path = directory / "data" / "shop.db"
 
@@ -123,10 +133,26 @@ class SqliteEngine:
         return await SqliteStorage.open(path, SCHEMA, STAMP)
 
 
-@pytest.fixture(params=[SqliteEngine], ids=["sqlite"])
+class MongoEngine:
+    is_shared = True
+
+    def __init__(self, place: Place, directory: Path) -> None:
+        self.place = place
+        self.directory = directory
+
+    async def open(self, schema: Schema = SCHEMA, stamp: Stamp = STAMP) -> Storage:
+        options = self.place.options()
+        return await MongoStorage.open(options, schema, stamp, copies=self.directory)
+
+    async def open_backup(self, path: Path) -> Storage:
+        return await SqliteStorage.open(path, SCHEMA, STAMP)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongodb)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    made: Engine = request.param(tmp_path)
-    return made
+    if request.param == "sqlite":
+        return SqliteEngine(tmp_path)
+    return MongoEngine(request.getfixturevalue("mongo_place"), tmp_path)
 
 
 @pytest.fixture
@@ -1065,8 +1091,9 @@ async def test_a_database_opens_only_for_what_it_is(engine: Engine) -> None:
     await insert(storage, Item(id="a"))
     await storage.close()
     other = Schema("till", 2, SCHEMA.collections)
+    others = [] if engine.is_shared else [(other, STAMP, WrongService, "shop")]
     for schema, stamp, error, found in (
-        (other, STAMP, WrongService, "shop"),
+        *others,
         (newer, Stamp("mainnet", "TContract"), WrongNetwork, "devnet"),
         (newer, Stamp("devnet", "TOther"), WrongContract, "TContract"),
         (SCHEMA, STAMP, SchemaTooNew, "2"),
