@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+MONGO  := build/mongo-server
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo devnet test check bench fmt docs proto clients vectors constraints clean
+.PHONY: help run demo devnet test check mongo-server bench fmt docs proto clients vectors constraints clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,15 @@ $(BIN)/.dev: $(BIN)/.prod requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+$(MONGO)/.installed: tests/mongo-requirements.txt
+	@test -x $(MONGO)/bin/python || $(PYTHON) -m venv $(MONGO) \
+		|| { rm -rf $(MONGO); echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "installing the database server that tests run against …"
+	@$(MONGO)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/mongo-requirements.txt
+	@touch $@
+
+mongo-server: $(MONGO)/.installed ## the MongoDB server of the tests, in a virtual environment of its own
+
 run: $(BIN)/.prod ## devnet and the six services on this machine; Ctrl-C stops all
 	@exec $(BIN)/python -m services run
 
@@ -39,10 +49,11 @@ check: $(BIN)/.dev ## format, lint, types, imports, dependencies, unit tests; un
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt 2>&1 || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/deptry . > $(VENV)/deptry.txt 2>&1 || { cat $(VENV)/deptry.txt; exit 1; }
-	@$(BIN)/python -m pytest -m "not system and not property and not clients and not containers" -n auto
+	@$(BIN)/python -m pytest -m "not system and not property and not clients and not mongodb and not containers" -n auto
 
-test: check clients ## check, then property, client and system tests
+test: check clients $(if $(TEST_MONGO_URL),,mongo-server) ## check, then property, MongoDB, client and system tests
 	@$(BIN)/python -m pytest -m "property" -n auto
+	@$(BIN)/python -m pytest -m "mongodb and not system" -n auto
 	@$(BIN)/python -m pytest -m "clients" -n auto -rs
 	@$(BIN)/python -m pytest -m "system"
 

@@ -87,7 +87,7 @@ def make_mongodb_secrets(layout: Layout) -> list[Path]:
     made = _once(server / "keyfile", _hex_secret)
     made += _once(server / "root-password", _hex_secret)
     for service in SERVICES:
-        own, copy = layout.secrets / service / "mongodb-password", server / f"{service}-password"
+        own, copy = layout.secrets / service / "mongodb.password", server / f"{service}-password"
         made += _once(own, _hex_secret)
         if copy.exists() and copy.read_bytes() != own.read_bytes():
             copy.unlink()

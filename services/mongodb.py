@@ -5,11 +5,12 @@ MongoDB grants rights on a collection by its exact name, so the names are writte
 """
 
 import json
-from importlib import import_module
 from typing import Any, Final
 
-from shared.config import SERVICES, python_name
-from shared.storage import Collection, Schema
+from services.engines import schema_of
+from shared.config import SERVICES
+from shared.storage import Schema
+from shared.storage.mongo.names import Names
 
 ACTIONS: Final = (
     *("find", "insert", "update", "remove"),
@@ -20,31 +21,12 @@ ACTIONS: Final = (
 https://www.mongodb.com/docs/manual/reference/privilege-actions/
 """
 
-OWN_BOOKS: Final = ("meta", "feeds", "consumers", "lease_floors", "commits")
-"""What the engine keeps for a service besides its records and events."""
-
-SHARED_NAMES: Final = {
-    ("payout-router", "payouts"): "payouts",
-    ("payout-router", "payout_batches"): "payout_batches",
-    ("tron-client", "transactions"): "tron_receipts",
-    ("wallet-manager", "wallet_keys"): "wallet_keys",
-}
-"""Collections that other tools look for under a name without the service's."""
-
-
-def schema_of(service: str) -> Schema:
-    """Return what a service keeps."""
-    schema: Schema = import_module(f"services.{python_name(service)}.store").SCHEMA
-    return schema
-
 
 def collections_of(schema: Schema) -> list[str]:
     """Return the name of every MongoDB collection that a service uses, sorted."""
-    own = python_name(schema.service)
-    names = [f"{own}_{book}" for book in OWN_BOOKS]
-    names += [_shared_name(schema.service, collection) for collection in schema.collections]
-    names += [f"{own}_feed_{feed.name}" for feed in schema.feeds]
-    return sorted(names)
+    names = Names(schema.service)
+    used = [names.engine, *(names.feed(feed.name) for feed in schema.feeds)]
+    return sorted([*used, *(names.collection(each.name) for each in schema.collections)])
 
 
 def roles() -> dict[str, Any]:
@@ -57,8 +39,3 @@ def main() -> int:
     """Print ``compose/mongodb-roles.json``; returns the exit status."""
     print(json.dumps(roles(), indent=2))
     return 0
-
-
-def _shared_name(service: str, collection: Collection[Any]) -> str:
-    own = f"{python_name(service)}_{collection.name}"
-    return SHARED_NAMES.get((service, collection.name), own)

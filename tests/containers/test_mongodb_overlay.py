@@ -12,10 +12,12 @@ from typing import Any, Final
 import pytest
 
 from services import mongodb
+from services.engines import schema_of
 from services.init import Layout, make_mongodb_secrets
-from services.mongodb import ACTIONS, SHARED_NAMES, collections_of, roles, schema_of
+from services.mongodb import ACTIONS, collections_of, roles
 from services.wallet_manager.settings import Settings
 from shared.config import SERVICES, process_environment, python_name, read_secret
+from shared.storage.mongo.names import EXPECTED
 from tests.support import settings_in
 
 TREE: Final = Path(__file__).resolve().parents[2]
@@ -43,14 +45,11 @@ def test_the_committed_roles_are_those_of_the_schemas(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_role_covers_everything_that_its_service_keeps(service: str) -> None:
     own, schema = python_name(service), schema_of(service)
-    expected = {
-        f"{own}_{book}" for book in ("meta", "feeds", "consumers", "lease_floors", "commits")
-    }
-    expected |= {f"{own}_feed_{feed.name}" for feed in schema.feeds}
+    expected = {f"{own}.engine"} | {f"{own}.feed.{feed.name}" for feed in schema.feeds}
     for collection in schema.collections:
-        expected.add(SHARED_NAMES.get((service, collection.name), f"{own}_{collection.name}"))
+        expected.add(collection.name if collection.name in EXPECTED else f"{own}.{collection.name}")
     named = json.loads(ROLES.read_text())["collections"][service]
-    assert len(named) == len(set(named)) == 5 + len(schema.feeds) + len(schema.collections)
+    assert len(named) == len(set(named)) == 1 + len(schema.feeds) + len(schema.collections)
     assert set(named) == expected
 
 
@@ -68,8 +67,7 @@ def test_collections_go_by_the_names_that_other_tools_look_for() -> None:
     collections = roles()["collections"]
     assert {"payouts", "payout_batches"} <= set(collections["payout-router"])
     assert "tron_receipts" in collections["tron-client"]
-    for service, name in SHARED_NAMES:
-        assert name in {collection.name for collection in schema_of(service).collections}
+    assert "wallet_keys" in collections["wallet-manager"]
 
 
 def test_no_role_may_drop_or_rename_or_grant() -> None:
@@ -85,7 +83,7 @@ def test_every_service_and_the_server_have_the_same_password(tmp_path: Path) -> 
     assert len(made) == 2 + 2 * len(SERVICES)
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
     for service in SERVICES:
-        own = layout.secrets / service / "mongodb-password"
+        own = layout.secrets / service / "mongodb.password"
         assert read_secret(own, purpose="password") == server_copy(layout, service)
     contents = {path.read_bytes() for path in made}
     assert len(contents) == 2 + len(SERVICES)
@@ -103,7 +101,7 @@ def test_a_second_run_makes_no_new_password(tmp_path: Path) -> None:
 def test_a_password_that_was_replaced_reaches_the_server(tmp_path: Path) -> None:
     layout = layout_in(tmp_path)
     make_mongodb_secrets(layout)
-    (layout.secrets / "trx-staking" / "mongodb-password").write_text("another one")
+    (layout.secrets / "trx-staking" / "mongodb.password").write_text("another one")
     copy = layout.secrets / "mongodb" / "trx-staking-password"
     assert make_mongodb_secrets(layout) == [copy]
     assert copy.read_text() == "another one"

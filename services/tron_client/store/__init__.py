@@ -47,7 +47,7 @@ TRANSFERS: Final = Collection(
     indexes=(Index(name="block", fields=("block_id",)),),
 )
 TRANSACTIONS: Final = Collection(
-    name="transactions",
+    name="tron_receipts",
     record=Tracked,
     indexes=(
         Index(name="send_key", fields=("send_key",)),
