@@ -18,7 +18,7 @@ from tqdm import tqdm
 from services.backup import check_stopped
 from services.engines import ENGINES
 from services.wallet_manager.settings import Settings
-from shared.config import SERVICES, explain
+from shared.config import SERVICES, ConfigurationMissing, explain
 from shared.storage import StorageError
 from shared.storage.transfer import (
     PASSES,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except ValidationError as error:
         print(f"copy: {explain(error)}", file=sys.stderr)
         return 2
-    except (StorageError, OSError) as error:
+    except (ConfigurationMissing, StorageError, OSError) as error:
         print(f"copy: {error}", file=sys.stderr)
         return 1
     return 0

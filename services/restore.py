@@ -32,7 +32,7 @@ from services.engines import Opener, made_mongodb, schema_of, stamp_for
 from services.wallet_manager.settings import Settings
 from shared.backups import SUFFIX, stamp_of
 from shared.clock import SystemClock, rfc3339
-from shared.config import SERVICES, explain
+from shared.config import SERVICES, ConfigurationMissing, explain
 from shared.sealing import NotOpened, file_digest, unseal
 from shared.storage import (
     Schema,
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except ValidationError as error:
         print(f"restore: {explain(error)}", file=sys.stderr)
         return 2
-    except (NotRestored, NotOpened, StorageError, OSError) as error:
+    except (NotRestored, NotOpened, ConfigurationMissing, StorageError, OSError) as error:
         print(f"restore: {error}", file=sys.stderr)
         return 1
     print("\n".join(told))

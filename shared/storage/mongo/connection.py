@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final, Self, TypeVar
@@ -251,8 +252,12 @@ def _client(options: MongoOptions, service: str) -> AsyncMongoClient[Stored]:
     if options.certificate_file:
         given["tlsCertificateKeyFile"] = str(options.certificate_file)
     try:
-        return AsyncMongoClient(options.url, **given)
-    except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error"
+            )  # an option that is not understood, such as TLS, would be left out
+            return AsyncMongoClient(options.url, **given)
+    except (InvalidURI, ConfigurationError, UserWarning, ValueError, OSError) as error:
         # What the driver says of it may quote the password.
         told = f"the driver refuses the URL or the TLS files ({type(error).__name__})"
         raise StorageUnsuitable(options.place, told) from None

@@ -8,6 +8,7 @@ something that is durable by then.
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from shared.storage import (
     Unit,
     tallies,
 )
+from shared.storage.mongo.engine import MongoStorage
+from tests.mongo_server import Place
 
 WRITERS: Final = 16
 WORKERS: Final = 4
@@ -70,7 +73,17 @@ async def open_sqlite(place: str) -> Storage:
     return await SqliteStorage.open(Path(place), SCHEMA, STAMP)
 
 
-OPENERS: Final[dict[str, Callable[[str], Awaitable[Storage]]]] = {"sqlite": open_sqlite}
+async def open_mongodb(place: str) -> Storage:
+    """Open a database in a replica set by its server's URL and its name, with a space in between."""
+    url, name = place.split(" ")
+    options = Place(url, name).options()
+    return await MongoStorage.open(options, SCHEMA, STAMP, copies=Path(tempfile.gettempdir()))
+
+
+OPENERS: Final[dict[str, Callable[[str], Awaitable[Storage]]]] = {
+    "sqlite": open_sqlite,
+    "mongodb": open_mongodb,
+}
 """How each kind of engine is opened; what an engine is described by follows its kind and a colon."""
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from shared.storage import MAX_ROWS, Collection, Storage
 from shared.storage.schema import Record
+from tests.mongo_server import Place
 from tests.shared.storage import crash
 from tests.shared.storage.crash import DONE, EVENTS, JOBS, LEFT, RIGHT, SPENT, open_engine
 
@@ -25,10 +26,13 @@ LONGEST_S = 0.1
 R = TypeVar("R", bound=Record)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongodb)])
 def described(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Describe a database that a child process opens, and this one after its death."""
-    return f"{request.param}:{tmp_path / 'crash.db'}"
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'crash.db'}"
+    place: Place = request.getfixturevalue("mongo_place")
+    return f"mongodb:{place.url} {place.database}"
 
 
 def kill_after(described: str, round_number: int, acknowledged: int, later_s: float) -> set[str]:
