@@ -168,11 +168,11 @@ class ServiceSettings(BaseSettings):
         validation_alias="MONGODB_DEADLINE_S",
         description="Seconds for all tries of one write together; a change of primary takes about ten.",
     )
-    mongodb_pool_size: int = Field(
+    mongodb_pool_connections: int = Field(
         default=32,
         ge=8,
         le=500,
-        validation_alias="MONGODB_POOL_SIZE",
+        validation_alias="MONGODB_POOL_CONNECTIONS",
         description="Connections of a service; four fewer reads are under way at once.",
     )
     mongodb_feed_poll_ms: int = Field(

@@ -56,7 +56,7 @@ async def mongo_options(settings: ServiceSettings, service: str) -> MongoOptions
         connect_timeout_s=settings.mongodb_connect_timeout_s,
         socket_timeout_s=settings.mongodb_socket_timeout_s,
         deadline_s=settings.mongodb_deadline_s,
-        pool_size=settings.mongodb_pool_size,
+        pool_size=settings.mongodb_pool_connections,
         feed_poll_ms=settings.mongodb_feed_poll_ms,
     )
 

@@ -343,7 +343,8 @@ def test_missed_turns_are_counted_for_those_who_missed_them(world: Any) -> None:
     slot = world.node.chain.moment.slot
     before = {each: witnesses.witness(state, each) for each in order}
     made = before[order[slot % 27]]
-    assert (made.produced, made.latest_block, made.latest_slot) == (1, 2, slot)
+    assert (made.latest_block, made.latest_slot) == (2, slot)
+    assert made.produced >= 1
 
     world.wait(3_000 * (27 * 2 + 3))
 
