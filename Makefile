@@ -57,7 +57,7 @@ test: check clients $(if $(TEST_MONGO_URL),,mongo-server) ## check, then propert
 	@$(BIN)/python -m pytest -m "clients" -n auto -rs
 	@$(BIN)/python -m pytest -m "system"
 
-bench: $(BIN)/.dev ## speed and size, beside a limit from the same run
+bench: $(BIN)/.dev $(if $(TEST_MONGO_URL),,mongo-server) ## speed and size, beside a limit from the same run
 	@$(BIN)/python -m tests.bench
 
 fmt: $(BIN)/.dev ## format and mend what can be mended

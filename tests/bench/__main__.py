@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.config import process_environment
 from tests.bench import stack, storage
-from tests.bench.engines import ENGINES
+from tests.bench.engines import ENGINES, SIZES
 from tests.bench.table import Row, show
 
 PARTS = ("stack", "storage")
@@ -32,7 +32,8 @@ def _rows(part: str, place: Path, asked: argparse.Namespace) -> Iterable[Row]:
     if part == "stack":
         return stack.rows(place, asked.rounds)
     engines = {name: ENGINES[name] for name in asked.engines or ENGINES}
-    return storage.rows(place, engines, units=asked.units, sizes=asked.records)
+    sizes = {name: asked.records or SIZES[name] for name in engines}
+    return storage.rows(place, engines, units=asked.units, sizes=sizes)
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,8 +62,8 @@ def _arguments() -> argparse.Namespace:
         "--records",
         type=int,
         nargs="*",
-        default=list(map(int, listed("RECORDS", "1000,100000,1000000"))),
-        help="at which reads are measured, smallest first",
+        default=list(map(int, listed("RECORDS"))),
+        help="at which reads are measured, smallest first; the default depends on the engine",
     )
     return parser.parse_args()
 

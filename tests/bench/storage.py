@@ -10,12 +10,12 @@ from tests.bench.table import Row
 
 
 def rows(
-    place: Path, engines: Mapping[str, Engine], *, units: int, sizes: Sequence[int]
+    place: Path, engines: Mapping[str, Engine], *, units: int, sizes: Mapping[str, Sequence[int]]
 ) -> Iterable[Row]:
     """Measure every engine in folders of their own."""
     for name, engine in engines.items():
         yield from _units(place, name, engine, units)
-        yield from _growth(place, name, engine, sizes)
+        yield from _growth(place, name, engine, sizes[name])
 
 
 def _units(place: Path, name: str, engine: Engine, count: int) -> Iterable[Row]:
