@@ -81,7 +81,8 @@ class MongoStorage:
             options: which server and database.
             schema: what the service keeps.
             stamp: what the database is for.
-            copies: the folder for a copy of an older release's documents before they change.
+            copies: the folder of this process, which must exist: copies of an older release's
+                documents go there before they change.
             queue_limit: units, and reads, that may wait.
             commit_timeout_s: how long a unit may wait before it is begun.
 

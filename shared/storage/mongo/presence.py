@@ -13,13 +13,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
-from pymongo.errors import DuplicateKeyError
+from bson.binary import UUID_SUBTYPE, Binary
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from shared.storage.errors import StorageError, StorageLocked, StorageWithheld
 from shared.storage.mongo.connection import Connection
 from shared.storage.mongo.names import EXCLUSIVE, receipt_of, session_of
+from shared.storage.mongo.seat import Seat
 
 BEAT_S: Final = 5
 FRESH_S: Final = 10
@@ -27,6 +30,9 @@ FRESH_S: Final = 10
 
 DEAD_AFTER_S: Final = 40
 """More than ``FRESH_S`` and the longest that one answer of the server may take."""
+
+SESSION: Final = "session"
+LOGICAL_SESSION: Final = "logical_session"
 
 _NOW: Final = {"$currentDate": {"at": True}}
 
@@ -36,32 +42,40 @@ class Presence:
 
     Attributes:
         session: names it.
+        transactions: the driver's session in which all its transactions are.
     """
 
-    def __init__(self, connection: Connection, session: str) -> None:
+    def __init__(self, connection: Connection, session: str, seat: Seat | None) -> None:
         self.session = session
+        self.transactions = connection.session()
         self._connection = connection
+        self._seat = seat
         self._seen_s = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
 
     @classmethod
-    async def begin(cls, connection: Connection, *, alone: bool = False) -> "Presence":
-        """Say that this engine is there.
+    async def begin(
+        cls, connection: Connection, *, folder: Path, alone: bool = False
+    ) -> "Presence":
+        """Say that this engine is there, and that the one before it in the folder is not any more.
 
         Args:
             connection: where.
+            folder: of the process.
             alone: take the database for this engine alone.
 
         Raises:
             StorageLocked: somebody has it alone, or has it open when this one wants it alone.
         """
-        presence = cls(connection, uuid.uuid4().hex)
-        with connection.noted():
-            await connection.engine.insert_one({"_id": receipt_of(presence.session)})
-            await connection.engine.update_one(
-                {"_id": session_of(presence.session)}, _NOW, upsert=True
-            )
+        seat = await asyncio.to_thread(Seat.take, folder)
+        presence = cls(connection, uuid.uuid4().hex, seat)
         try:
+            await presence._follow_on()
+            with connection.noted():
+                await connection.engine.insert_one({"_id": receipt_of(presence.session)})
+                await connection.engine.update_one(
+                    {"_id": session_of(presence.session)}, _NOW, upsert=True
+                )
             await (presence._take() if alone else presence._check_free())
         except BaseException:
             await presence.end()
@@ -115,8 +129,31 @@ class Presence:
         with contextlib.suppress(StorageError):
             await self._give_back()
             with self._connection.noted():
-                ours = [session_of(self.session), receipt_of(self.session)]
-                await self._connection.engine.delete_many({"_id": {"$in": ours}})
+                await self.transactions.end_session()
+            await self._forget(self.session)
+        if self._seat is not None:
+            await asyncio.to_thread(self._seat.leave)
+
+    async def _follow_on(self) -> None:
+        """End what the predecessor left open, and write down what the successor has to end."""
+        if self._seat is None:
+            return
+        predecessor = self._seat.predecessor
+        with self._connection.noted():
+            if set(predecessor) >= {SESSION, LOGICAL_SESSION}:
+                with contextlib.suppress(OperationFailure, ValueError):  # it ends by itself later
+                    logical = Binary(bytes.fromhex(predecessor[LOGICAL_SESSION]), UUID_SUBTYPE)
+                    await self._connection.command("killSessions", [{"id": logical}])
+                await self._forget(predecessor[SESSION])
+            logical_id = bytes(self.transactions.session_id["id"]).hex()
+        told = {SESSION: self.session, LOGICAL_SESSION: logical_id}
+        await asyncio.to_thread(self._seat.write, told)
+
+    async def _forget(self, session: str) -> None:
+        """Remove the traces of an engine."""
+        gone = [session_of(session), receipt_of(session)]
+        with self._connection.noted():
+            await self._connection.engine.delete_many({"_id": {"$in": gone}})
 
     async def _beat_for_ever(self) -> None:
         while True:

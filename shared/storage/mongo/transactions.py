@@ -21,6 +21,7 @@ from shared.storage.mongo.connection import Connection
 from shared.storage.mongo.documents import Stored
 from shared.storage.mongo.failures import TRANSIENT, UNKNOWN_COMMIT, is_passing, meaning, pause_s
 from shared.storage.mongo.names import receipt_of
+from shared.storage.mongo.presence import Presence
 
 NAME: Final = "transaction"
 OUTCOME: Final = "outcome"
@@ -42,12 +43,13 @@ class Transactions:
 
     Args:
         connection: where.
-        session: names the engine; its receipt exists.
+        presence: of the engine, whose receipt exists.
     """
 
-    def __init__(self, connection: Connection, session: str) -> None:
+    def __init__(self, connection: Connection, presence: Presence) -> None:
         self._connection = connection
-        self._receipt = receipt_of(session)
+        self._session = presence.transactions
+        self._receipt = receipt_of(presence.session)
 
     async def run(self, body: Body) -> Stored:
         """Carry out a transaction exactly once and return its outcome.
@@ -60,25 +62,23 @@ class Transactions:
         """
         name, attempt, doubtful = uuid.uuid4().hex, 0, False
         deadline = time.monotonic() + self._connection.options.deadline_s
-        async with self._connection.session() as session:
-            while True:
-                try:
-                    if doubtful and (outcome := await self._found(name)) is not None:
-                        return outcome
-                    doubtful = False
-                    return await self._attempt(session, name, body, deadline)
-                except _InDoubt as error:
-                    doubtful, cause = True, error.__cause__
-                except _Again as error:
-                    cause = error.__cause__
-                if time.monotonic() >= deadline:
-                    raise self._given_up(cause, doubtful=doubtful) from cause
-                await asyncio.sleep(pause_s(attempt))
-                attempt += 1
+        while True:
+            try:
+                if doubtful and (outcome := await self._found(name)) is not None:
+                    return outcome
+                doubtful = False
+                return await self._attempt(name, body, deadline)
+            except _InDoubt as error:
+                doubtful, cause = True, error.__cause__
+            except _Again as error:
+                cause = error.__cause__
+            if time.monotonic() >= deadline:
+                raise self._given_up(cause, doubtful=doubtful) from cause
+            await asyncio.sleep(pause_s(attempt))
+            attempt += 1
 
-    async def _attempt(
-        self, session: AsyncClientSession, name: str, body: Body, deadline: float
-    ) -> Stored:
+    async def _attempt(self, name: str, body: Body, deadline: float) -> Stored:
+        session = self._session
         await session.start_transaction(
             read_concern=ReadConcern("snapshot"), write_concern=self._connection.majority
         )
@@ -91,15 +91,15 @@ class Transactions:
             if isinstance(error, PyMongoError):
                 raise self._judged(error) from error
             raise
-        await self._commit(session, deadline)
+        await self._commit(deadline)
         return outcome
 
-    async def _commit(self, session: AsyncClientSession, deadline: float) -> None:
+    async def _commit(self, deadline: float) -> None:
         """Commit, and ask again for as long as the answer is not known."""
         attempt = 0
         while True:
             try:
-                await session.commit_transaction()
+                await self._session.commit_transaction()
             except PyMongoError as error:
                 if not is_passing(error) and not error.has_error_label(UNKNOWN_COMMIT):
                     raise meaning(self._connection.place, error) from error

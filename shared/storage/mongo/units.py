@@ -102,6 +102,11 @@ class Plan:
     touches: set[tuple[str, str]] = field(default_factory=set)
 
     @property
+    def is_small(self) -> bool:
+        """Whether it takes no more requests step by step than together."""
+        return len({change.documents.name for change in self.changes}) == len(self.changes)
+
+    @property
     def size(self) -> int:
         """How many writes it takes."""
         return len(self.changes) + sum(map(len, self.events.values()))

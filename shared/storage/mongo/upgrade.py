@@ -59,7 +59,7 @@ async def open_database(
         schema: what the service keeps.
         stamp: what the database is for.
         documents: the collections of the schema by name.
-        copies: the folder for a copy as an older release knew it.
+        copies: the folder of this process, where a copy goes as an older release knew it.
         alone: take it for this process alone, even one that services must not use.
 
     Raises:
@@ -76,7 +76,7 @@ async def open_database(
     check_stamp(connection.place, found, schema, stamp)
     if not alone and WITHHELD in found:
         raise StorageWithheld(connection.place, Mark.decode(found[WITHHELD]).told)
-    presence = await Presence.begin(connection, alone=alone)
+    presence = await Presence.begin(connection, folder=copies, alone=alone)
     try:
         if migrations.is_due(found, schema):
             if alone:

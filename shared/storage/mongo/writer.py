@@ -31,9 +31,10 @@ class Job(Generic[T]):
     Attributes:
         plan: a unit; None when it is something else.
         work: what it is then.
+        after: how many batches had been written when it was queued.
     """
 
-    __slots__ = ("future", "plan", "work")
+    __slots__ = ("after", "future", "plan", "work")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Job(Generic[T]):
         self.future = future
         self.plan = plan
         self.work = work
+        self.after = 0
 
 
 class Writer:
@@ -70,12 +72,14 @@ class Writer:
         self._connection = connection
         self._presence = presence
         self._execution = Execution(connection)
-        self.transactions = Transactions(connection, presence.session)
+        self.transactions = Transactions(connection, presence)
         self._queue_limit = queue_limit
         self._timeout_s = timeout_s
         self._settled = settled
         self._loop = asyncio.get_running_loop()
         self._queue: OrderedDict[Job[Any], None] = OrderedDict()
+        self._batches = 0
+        self._touched: dict[tuple[str, str], int] = {}
         self._changed = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._serve(), name="storage-writer")
@@ -124,7 +128,9 @@ class Writer:
             raise StorageClosed
         if len(self._queue) + len(jobs) > self._queue_limit:
             raise self._connection.trouble.note(StorageBusy())
-        self._queue.update(dict.fromkeys(jobs))
+        for job in jobs:
+            job.after = self._batches
+            self._queue[job] = None
         self._changed.set()
 
     def _withdraw(self, jobs: Sequence[Job[Any]]) -> list[Job[Any]]:
@@ -150,25 +156,43 @@ class Writer:
                 self._changed.clear()
                 await self._changed.wait()
             batch = self._next_batch()
-            for job, outcome in zip(batch, await self._written(batch), strict=True):
+            outcomes = await self._written(batch)
+            self._note_touched(batch)
+            for job, outcome in zip(batch, outcomes, strict=True):
                 self._settle(job, outcome)
 
     def _next_batch(self) -> list[Job[Any]]:
         """Take the first job, and with a unit those that follow and touch nothing that it touches."""
         first, _ = self._queue.popitem(last=False)
         batch = [first]
-        if first.plan is None:
+        if first.plan is None or self._is_suspect(first):
             return batch
         touched, writes = set(first.plan.touches), first.plan.size
         while self._queue and len(batch) < MAX_BATCH and writes < MAX_BATCH_WRITES:
             job = next(iter(self._queue))
-            if job.plan is None or not touched.isdisjoint(job.plan.touches):
+            if job.plan is None or self._is_suspect(job):
+                break
+            if not touched.isdisjoint(job.plan.touches):
                 break
             del self._queue[job]
             batch.append(job)
             touched |= job.plan.touches
             writes += job.plan.size
         return batch
+
+    def _is_suspect(self, job: Job[Any]) -> bool:
+        """Tell whether a unit touches what was touched after it was queued: its guards likely fail."""
+        touches = job.plan.touches if job.plan else ()
+        return any(self._touched.get(each, 0) > job.after for each in touches)
+
+    def _note_touched(self, batch: Sequence[Job[Any]]) -> None:
+        self._batches += 1
+        if not self._queue:
+            self._touched.clear()
+            return
+        for job in batch:
+            if job.plan is not None:
+                self._touched.update(dict.fromkeys(job.plan.touches, self._batches))
 
     async def _written(self, batch: Sequence[Job[Any]]) -> list[Any]:
         """Write a batch and return its outcomes, errors included."""
@@ -177,6 +201,10 @@ class Writer:
             if batch[0].work is not None:
                 return [await self._worked(batch[0].work)]
             plans = [job.plan for job in batch if job.plan is not None]
+            if not any(plan.size for plan in plans):
+                return [Committed(feed_numbers={}) for _ in plans]
+            if len(plans) == 1 and (plans[0].is_small or self._is_suspect(batch[0])):
+                return [await self._alone(plans[0])]
             return await self._committed(plans)
         except Exception as error:  # noqa: BLE001 - handed to the callers as the outcome
             return [error] * len(batch)
@@ -188,8 +216,6 @@ class Writer:
             raise meaning(self._connection.place, error) from error
 
     async def _committed(self, plans: Sequence[Plan]) -> list[Committed | BaseException]:
-        if not any(plan.size for plan in plans):
-            return [Committed(feed_numbers={}) for _ in plans]
         try:
             outcome = await self.transactions.run(
                 lambda session, name: self._execution.together(session, name, plans)

@@ -8,7 +8,6 @@ something that is durable by then.
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,10 +73,9 @@ async def open_sqlite(place: str) -> Storage:
 
 
 async def open_mongodb(place: str) -> Storage:
-    """Open a database in a replica set by its server's URL and its name, with a space in between."""
-    url, name = place.split(" ")
-    options = Place(url, name).options()
-    return await MongoStorage.open(options, SCHEMA, STAMP, copies=Path(tempfile.gettempdir()))
+    """Open a database in a replica set by its server's URL, its name and a folder, spaces between."""
+    url, name, folder = place.split(" ")
+    return await MongoStorage.open(Place(url, name).options(), SCHEMA, STAMP, copies=Path(folder))
 
 
 OPENERS: Final[dict[str, Callable[[str], Awaitable[Storage]]]] = {
