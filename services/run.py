@@ -151,7 +151,8 @@ def main() -> int:
     except ValidationError as error:
         print(explain(error), file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # even where Ctrl-C was ignored when it began
+        signal.signal(number, _interrupt)
     try:
         with stack:
             start(stack)
