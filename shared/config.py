@@ -319,6 +319,27 @@ class ServiceSettings(BaseSettings):
         validation_alias="BACKUP_OVERDUE_S",
         description="Seconds after which /status and metrics call the last backup overdue; 0 for never.",
     )
+    feed_keep_s: int = Field(
+        default=2_592_000,
+        ge=3_600,
+        le=315_360_000,
+        validation_alias="FEED_KEEP_S",
+        description="Seconds that events of a feed are kept; longer until every consumer has come past them.",
+    )
+    feed_keep_events: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        le=100_000_000,
+        validation_alias="FEED_KEEP_EVENTS",
+        description="Events of a feed beyond which the oldest may go, if every consumer has come past them.",
+    )
+    feed_vanished_s: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        validation_alias="FEED_VANISHED_S",
+        description="Seconds that a consumer may leave an event unconsumed before an alarm is raised.",
+    )
     loop_jitter_percent: int = Field(
         default=10,
         ge=0,

@@ -152,6 +152,14 @@ class FeedPages(Protocol[V]):
         ...
 
 
+class Caller(Protocol):
+    """Calls a person: the alarms of a service."""
+
+    async def raise_alarm(self, kind: str, subject: str, *, detail: str) -> None:
+        """Raise an alarm, or count it once more."""
+        ...
+
+
 class FeedFollower(Generic[V]):
     """Consumes one feed of a sibling: load the cursor, read, apply and store, acknowledge.
 
@@ -162,6 +170,8 @@ class FeedFollower(Generic[V]):
         acknowledge: tells the publisher how far this consumer has durably come.
         resync: brings this side up to date after the publisher began another history, and stores
             the empty cursor.
+        alarms: where a person is called after events were lost or the publisher was set back; they
+            are closed by hand, for nobody else can say that nothing is missing.
         limit: events in a page.
         wait_s: how long the publisher may hold an empty page back.
     """
@@ -174,6 +184,7 @@ class FeedFollower(Generic[V]):
         apply: Callable[[FeedView[V]], Awaitable[None]],
         acknowledge: Callable[[str], Awaitable[object]],
         resync: Callable[[], Awaitable[None]],
+        alarms: Caller | None = None,
         limit: int = 200,
         wait_s: int = 5,
     ) -> None:
@@ -182,6 +193,7 @@ class FeedFollower(Generic[V]):
         self._apply = apply
         self._acknowledge = acknowledge
         self._resync = resync
+        self._alarms = alarms
         self._limit = limit
         self._wait_s = wait_s
         self._acknowledged = ""
@@ -198,6 +210,7 @@ class FeedFollower(Generic[V]):
             if refusal.code not in {FeedReset.code, FeedLost.code}:
                 raise
             log.critical("feed.reset", peer=refusal.peer, code=refusal.code)
+            await self._call(refusal)
             await self._resync()
             return False
         await self._apply(page)
@@ -205,3 +218,15 @@ class FeedFollower(Generic[V]):
             await self._acknowledge(page.next)
             self._acknowledged = page.next
         return True
+
+    async def _call(self, refusal: PeerRefused) -> None:
+        if self._alarms is None:
+            return
+        what = (
+            "no longer has" if refusal.code == FeedLost.code else "was set back and does not know"
+        )
+        await self._alarms.raise_alarm(
+            "feed_broken",
+            refusal.peer,
+            detail=f"{refusal.peer} {what} the events after our cursor; all was read anew",
+        )

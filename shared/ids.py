@@ -30,6 +30,9 @@ PREFIXES: Final = frozenset(
         "whk",
         "dlv",
         "jrn",
+        "alm",
+        "apr",
+        "rsc",
     }
 )
 

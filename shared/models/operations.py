@@ -71,3 +71,26 @@ class IntegrityView(View):
     sound: bool
     incarnation: str
     checked_at: TimeText
+
+
+class FeedConsumerView(View):
+    """Somebody who follows a feed: the number of the last event that is done with, and what is left."""
+
+    name: str
+    acknowledged: int
+    behind: int
+
+
+class FeedStandingView(View):
+    """A feed: numbers of the oldest event that is kept and of the newest one, and who follows it."""
+
+    feed: str
+    first: int
+    last: int
+    consumers: list[FeedConsumerView]
+
+
+class FeedsView(View):
+    """The feeds of a service."""
+
+    feeds: list[FeedStandingView]

@@ -67,13 +67,22 @@ class ChainParametersView(View):
 
 
 class SigningContextView(View):
-    """What a signer needs to build a transaction now: a solid reference block, the head, the prices."""
+    """What a signer needs to build a transaction now: a solid reference block, the head, the prices.
+
+    ``operators`` counts the node operators that were asked lately and agree with each other;
+    ``second_head_timestamp_ms`` is the head time of another operator than the one that is followed.
+    With ``paused`` nothing new may be signed, for the reason it gives.
+    """
 
     network: str
     genesis_block_id: str
     reference: BlockRef
     head: BlockRef
+    solid: BlockRef
     parameters: ChainParametersView
+    operators: int
+    second_head_timestamp_ms: int | None
+    paused: str | None
 
 
 class ResourcesView(View):
@@ -102,8 +111,47 @@ class UnfreezingView(View):
     available_at: TimeText
 
 
+class PermissionKeyView(View):
+    """One key of a permission and what its signature weighs."""
+
+    address: AddressText
+    weight: int
+
+
+class PermissionView(View):
+    """Who may sign for an account, and how much weight a transaction needs.
+
+    ``operations`` is for active permissions alone: 32 bytes, one bit for each contract type.
+    """
+
+    permission_id: int
+    name: str
+    threshold: int
+    operations: HexText | None
+    keys: list[PermissionKeyView]
+
+
+class PermissionsView(View):
+    """The permissions of an account as they are on chain."""
+
+    owner: PermissionView
+    witness: PermissionView | None
+    active: list[PermissionView]
+
+
+class VoteView(View):
+    """Votes of an account for one witness."""
+
+    witness: AddressText
+    count: int
+
+
 class AccountView(View):
-    """An account as a node tells it at its head; never used to credit money."""
+    """An account as a node tells it at its head; never used to credit money.
+
+    ``delegated`` is TRX staked here whose resource others use, ``received`` the reverse; both are not
+    part of ``frozen``.
+    """
 
     address: AddressText
     activated: bool
@@ -113,6 +161,10 @@ class AccountView(View):
     resources: ResourcesView
     frozen: list[FrozenView]
     unfreezing: list[UnfreezingView]
+    delegated: list[FrozenView]
+    received: list[FrozenView]
+    votes: list[VoteView]
+    permissions: PermissionsView | None
 
 
 class CallRequest(Request):
@@ -146,9 +198,20 @@ class CallsView(View):
 
 
 class WatchRequest(Request):
-    """Addresses whose transfers the feed is to tell of."""
+    """Addresses whose transfers the feed is to tell of.
 
-    addresses: Annotated[list[AddressText], Field(min_length=1, max_length=10_000)]
+    Without ``birth_height`` from now on; with it from the block after that height, which is scanned
+    again wherever it was scanned without these addresses.
+    """
+
+    addresses: Annotated[list[AddressText], Field(min_length=1, max_length=100_000)]
+    birth_height: Annotated[int, Field(ge=0)] | None = None
+
+
+class UnwatchRequest(Request):
+    """Addresses that nobody was ever shown, to be forgotten."""
+
+    addresses: Annotated[list[AddressText], Field(min_length=1, max_length=100_000)]
 
 
 class WatchView(View):
@@ -159,11 +222,23 @@ class WatchView(View):
 
 
 class WatchListView(View):
-    """A page of the watch list with its digest as a whole."""
+    """A page of the watch list."""
 
     addresses: list[AddressText]
     count: int
     next: str | None = None
+
+
+class WatchDigestView(View):
+    """The whole watch list in one line, to compare another list with (H11).
+
+    ``digest`` is that of ``shared.watching``; ``rescans_pending`` counts the ranges that are still
+    to be scanned again before every promise is kept.
+    """
+
+    count: int
+    digest: HexText
+    rescans_pending: int
 
 
 class TransferSource(StrEnum):
@@ -200,6 +275,88 @@ class TransferView(View):
     recipient: AddressText
     amount: DecimalText
     amount_base_units: BaseUnitsText
+
+
+class TokenTransferView(View):
+    """A configured token other than USDT seen moving on chain to or from a watched address.
+
+    These have a feed of their own, so that who knows only TRX and USDT never meets another token.
+    """
+
+    transfer_id: str
+    state: TransferState
+    txid: TxidText
+    position: int
+    block: BlockRef
+    contract_address: AddressText
+    symbol: str
+    decimals: int
+    sender: AddressText
+    recipient: AddressText
+    amount: DecimalText
+    amount_base_units: BaseUnitsText
+
+
+class RescanRequest(Request):
+    """Heights to be scanned once more, both included.
+
+    A range that waits already is not scheduled twice, and no transfer is told twice.
+    """
+
+    first_height: Annotated[int, Field(ge=1)]
+    last_height: Annotated[int, Field(ge=1)]
+
+
+class RescanState(StrEnum):
+    """Whether a rescan is still under way."""
+
+    PENDING = "pending"
+    DONE = "done"
+
+
+class RescanView(View):
+    """A range that is or was scanned once more; ``next_height`` is the first one still to come."""
+
+    rescan_id: str
+    state: RescanState
+    reason: str
+    first_height: int
+    last_height: int
+    next_height: int
+    told: int
+    created_at: TimeText
+    finished_at: TimeText | None
+
+
+class RescansView(View):
+    """A page of the rescans, newest first."""
+
+    rescans: list[RescanView]
+    next: str | None = None
+
+
+class NoticeChangeView(View):
+    """A value before and after, as decimal digits; null where there is none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class NoticeView(View):
+    """Something that happened on chain to a watched address, to USDT or to the chain's parameters.
+
+    ``subject`` is the address it happened to, ``usdt`` or ``chain``; ``changes`` names parameters.
+    """
+
+    notice_id: str
+    kind: str
+    subject: str
+    detail: str
+    at: TimeText
+    block: BlockRef | None
+    txid: TxidText | None
+    changes: list[NoticeChangeView]
 
 
 class SignedTransaction(Request):
@@ -261,7 +418,11 @@ class LogView(View):
 
 
 class ReceiptView(View):
-    """What a transaction cost and did, from the solid tree once it is a verdict."""
+    """What a transaction cost and did, from the solid tree once it is a verdict.
+
+    ``claimed_sun`` is what rewards it took out, ``withdrawn_sun`` what came back from unfreezing and
+    ``restaked_sun`` what was on its way out and is staked again.
+    """
 
     result: str
     fee_sun: BaseUnitsText
@@ -270,11 +431,17 @@ class ReceiptView(View):
     bandwidth_used: int
     bandwidth_fee_sun: BaseUnitsText
     transfers: list[LogView]
+    claimed_sun: BaseUnitsText = "0"
+    withdrawn_sun: BaseUnitsText = "0"
+    restaked_sun: BaseUnitsText = "0"
     revert_reason: str | None = None
 
 
 class TransactionView(View):
-    """A submitted transaction and its fate."""
+    """A submitted transaction and its fate.
+
+    ``operators`` counts the node operators whose solid tree bears a verdict out; 0 without a verdict.
+    """
 
     txid: TxidText
     send_key: str
@@ -285,6 +452,74 @@ class TransactionView(View):
     expires_at_ms: int
     block: BlockRef | None
     receipt: ReceiptView | None
+    operators: int
+
+
+class StoredTransactionView(TransactionView):
+    """A submitted transaction with its bytes, for a signer that lost its own record of it (H5)."""
+
+    owner: AddressText
+    raw_data: HexText
+    signatures: list[HexText]
+
+
+class StoredTransactionsView(View):
+    """A page of the submitted transactions of an owner, oldest first."""
+
+    transactions: list[StoredTransactionView]
+    next: str | None = None
+
+
+class OutgoingRequest(Request):
+    """Owners whose transactions are looked for in solid blocks, heights included at both ends."""
+
+    owners: Annotated[list[AddressText], Field(min_length=1, max_length=10_000)]
+    first_height: Annotated[int, Field(ge=1)]
+    last_height: Annotated[int, Field(ge=1)]
+
+
+class OutgoingTransactionView(View):
+    """A transaction of an owner in a solid block, whoever submitted it."""
+
+    txid: TxidText
+    owner: AddressText
+    raw_data: HexText
+    signatures: list[HexText] = Field(default_factory=list)
+    succeeded: bool
+    block: BlockRef
+
+
+class OutgoingView(View):
+    """What was found from ``first_height`` to ``last_height``, which may be lower than asked for."""
+
+    first_height: int
+    last_height: int
+    transactions: list[OutgoingTransactionView]
+
+
+class BroadcastingRequest(Request):
+    """Whether signed bytes are still brought to the chain (H23); without owners, of everybody."""
+
+    stopped: bool
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    owners: Annotated[list[AddressText], Field(default_factory=list, max_length=10_000)]
+
+
+class MayLandView(View):
+    """A transaction that was broadcast and may still be put into a block until it expires."""
+
+    txid: TxidText
+    send_key: str
+    owner: AddressText
+    expires_at_ms: int
+
+
+class BroadcastingView(View):
+    """Whose bytes are held back, and what may still land although they are."""
+
+    stopped_for_all: bool
+    stopped_owners: list[AddressText]
+    may_land: list[MayLandView]
 
 
 class LookupRequest(Request):

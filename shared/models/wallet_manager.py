@@ -1,14 +1,15 @@
 """What wallet-manager publishes: wallets, addresses, balances, and sends from intent to verdict."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.models.wire import (
     AddressText,
     BaseUnitsText,
     DecimalText,
+    HexText,
     NaturalId,
     Request,
     SendKeyText,
@@ -21,10 +22,17 @@ from shared.money import Currency
 
 
 class WalletType(StrEnum):
-    """What callers may ask for; ``software`` is another word for ``hot``."""
+    """Where the keys of a wallet are; ``software`` is another word for ``hot``, in the vault.
+
+    Those of cold, hardware and multisig wallets sign elsewhere; a watch-only wallet never sends.
+    """
 
     HOT = "hot"
     SOFTWARE = "software"
+    WATCH_ONLY = "watch_only"
+    COLD = "cold"
+    HARDWARE = "hardware"
+    MULTISIG = "multisig"
 
 
 class WalletRole(StrEnum):
@@ -43,14 +51,37 @@ class WalletStatus(StrEnum):
     ARCHIVED = "archived"
 
 
+LabelText = Annotated[str, Field(max_length=120)]
+
+
 class WalletRequest(Request):
-    """A wallet to create: the next account under the operator's seed."""
+    """A wallet to create: the next account under the operator's seed, or one whose keys are elsewhere.
+
+    ``account_public_key`` is the "xpub…" of an account (BIP-32), from which deposit addresses derive;
+    with ``address`` alone the wallet is that one address.
+    """
 
     user_id: SubjectText
     wallet_type: WalletType = WalletType.HOT
     role: WalletRole = WalletRole.PLAIN
-    label: Annotated[str, Field(max_length=120)] = ""
+    label: LabelText = ""
+    address: AddressText | None = None
+    account_public_key: Annotated[str, Field(min_length=1, max_length=120)] | None = None
     request_id: NaturalId | None = None
+
+    @model_validator(mode="after")
+    def _says_where_the_keys_are(self) -> Self:
+        is_ours = self.wallet_type in {WalletType.HOT, WalletType.SOFTWARE}
+        is_known = self.address is not None or self.account_public_key is not None
+        if is_ours and is_known:
+            raise ValueError("the address of a hot wallet is made here: leave it out")
+        if not is_ours and not is_known:
+            raise ValueError(f"a {self.wallet_type} wallet needs its address or account_public_key")
+        if self.wallet_type is WalletType.MULTISIG and self.account_public_key is not None:
+            raise ValueError("a multisig wallet is one account: give its address alone")
+        if self.wallet_type is WalletType.WATCH_ONLY and self.role is WalletRole.TREASURY:
+            raise ValueError("the treasury pays; a watch-only wallet cannot")
+        return self
 
 
 class WalletView(View):
@@ -68,11 +99,33 @@ class WalletView(View):
     created_at: TimeText
 
 
+class WalletsQuery(Request):
+    """Which wallets to list, and from where."""
+
+    status: WalletStatus | None = None
+    user_id: SubjectText | None = None
+    wallet_type: WalletType | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
 class WalletListView(View):
     """A page of wallets."""
 
     wallets: list[WalletView]
     next: str | None = None
+
+
+class WalletChange(Request):
+    """What is to be different about a wallet: its label, its owner, whether it is in use.
+
+    ``inactive`` also brings an archived wallet back.
+    """
+
+    label: LabelText | None = None
+    user_id: SubjectText | None = None
+    status: Literal[WalletStatus.ACTIVE, WalletStatus.INACTIVE] | None = None
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class LockRequest(Request):
@@ -113,13 +166,64 @@ class AddressView(View):
     birth_height: int
 
 
+class AddressesRequest(Request):
+    """Deposit addresses to derive at once; each request id always gives the same address."""
+
+    requests: Annotated[list[AddressRequest], Field(min_length=1, max_length=1_000)]
+
+
+class AddressesView(View):
+    """Deposit addresses in the order of the requests, each watched from its birth height."""
+
+    addresses: list[AddressView]
+
+
+class MessageText(Request):
+    """A message as text, or as hexadecimal digits of its bytes."""
+
+    message: Annotated[str, Field(max_length=32_768)]
+    encoding: Literal["utf8", "hex"] = "utf8"
+
+
+class VerifyMessageRequest(MessageText):
+    """A message, its signature of 65 bytes, and the address that should have made it."""
+
+    address: AddressText
+    signature: Annotated[HexText, Field(max_length=130)]
+
+
+class SignedMessageView(View):
+    """A signature under TIP-191 version 2 (TronWeb signMessageV2)."""
+
+    address: AddressText
+    digest: HexText
+    signature: HexText
+
+
+class VerifiedMessageView(View):
+    """Whether the address signed it; ``signer`` is who did, where any key can have."""
+
+    valid: bool
+    signer: AddressText | None
+
+
 class SendKind(StrEnum):
     """What a send does on chain."""
 
     TRX_TRANSFER = "trx_transfer"
     TRC20_TRANSFER = "trc20_transfer"
+    TRC20_APPROVE = "trc20_approve"
     FREEZE_BALANCE = "freeze_balance"
     UNFREEZE_BALANCE = "unfreeze_balance"
+    CANCEL_UNFREEZE = "cancel_unfreeze"
+    WITHDRAW_UNFROZEN = "withdraw_unfrozen"
+    DELEGATE = "delegate"
+    UNDELEGATE = "undelegate"
+    VOTE = "vote"
+    CLAIM_REWARDS = "claim_rewards"
+    ACCOUNT_ACTIVATE = "account_activate"
+    PERMISSION_UPDATE = "permission_update"
+    CONTRACT_CALL = "contract_call"
 
 
 class Purpose(StrEnum):
@@ -132,6 +236,8 @@ class Purpose(StrEnum):
     SWEEP = "sweep"
     ACTIVATION = "activation"
     FEE_TOP_UP = "fee_top_up"
+    ALLOWANCE = "allowance"
+    MAINTENANCE = "maintenance"
 
 
 INTERNAL_PURPOSES = frozenset(
@@ -147,21 +253,68 @@ class Origin(Request):
     principal: SubjectText
 
 
-class SendParams(Request):
-    """What exactly is to move.
+class VoteParam(Request):
+    """Votes for one candidate."""
 
-    ``amount_base_units`` is sun or the token's base units; ``contract_address`` is for TRC-20 alone,
-    ``resource`` for staking alone.
+    witness: AddressText
+    count: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class KeyParam(Request):
+    """A key of a permission and what its signature weighs."""
+
+    address: AddressText
+    weight: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class PermissionParam(Request):
+    """Whose signatures it takes; ``operations`` is 32 bytes, for active permissions alone."""
+
+    name: Annotated[str, Field(min_length=1, max_length=32)]
+    threshold: Annotated[int, Field(ge=1, lt=2**63)]
+    keys: Annotated[list[KeyParam], Field(min_length=1, max_length=5)]
+    operations: HexText = ""
+
+
+class PermissionsParam(Request):
+    """All permissions of an account, which replace those it has."""
+
+    owner: PermissionParam
+    witness: PermissionParam | None = None
+    actives: Annotated[list[PermissionParam], Field(min_length=1, max_length=8)]
+
+
+class SendParams(Request):
+    """What exactly is to happen; what says nothing for a kind is refused.
+
+    ``amount_base_units`` is sun or the token's base units, and for a contract call what is paid with it;
+    ``recipient`` is who gets it: the spender of an allowance, the receiver of a loan, the account to
+    bring to life. ``data`` is what a contract is called with.
     """
 
-    amount_base_units: BaseUnitsText
+    amount_base_units: BaseUnitsText = "0"
     recipient: AddressText | None = None
     contract_address: AddressText | None = None
     resource: Annotated[str, Field(pattern="^(bandwidth|energy)$")] | None = None
+    lock_blocks: Annotated[int, Field(ge=0, le=864_000)] | None = None
+    votes: Annotated[list[VoteParam], Field(min_length=1, max_length=30)] | None = None
+    permissions: PermissionsParam | None = None
+    data: HexText | None = None
+
+
+class Reservation(Request):
+    """Energy lent to the payer for this send and for nothing else until its verdict (H15, H16)."""
+
+    lease_id: NaturalId
+    energy: Annotated[int, Field(gt=0, lt=2**53)]
 
 
 class Intent(Request):
-    """What the stack means to do; wallet-manager builds, signs and sends it at most once."""
+    """What the stack means to do; wallet-manager builds, signs and sends it at most once.
+
+    With ``after`` it is signed only once the send of that key is in a block. A ``memo`` is public and
+    costs a fee of its own; ``permission_id`` says which permission of the account signs.
+    """
 
     send_key: SendKeyText
     origin: Origin
@@ -171,6 +324,10 @@ class Intent(Request):
     params: SendParams
     max_fee_sun: BaseUnitsText
     not_after: Annotated[int, Field(gt=0, description="Milliseconds since the epoch.")]
+    after: SendKeyText | None = None
+    memo: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    permission_id: Annotated[int, Field(ge=0, le=9)] = 0
+    reservation: Reservation | None = None
 
 
 class SendsRequest(Request):
@@ -183,6 +340,7 @@ class SendState(StrEnum):
     """Where a send is."""
 
     QUEUED = "queued"
+    AWAITING_SIGNATURE = "awaiting_signature"
     SIGNED = "signed"
     SUBMITTED = "submitted"
     SEEN = "seen"
@@ -231,6 +389,58 @@ class SendView(View):
     refusal: RefusalView | None
     created_at: TimeText
     updated_at: TimeText
+
+
+class StuckSendView(View):
+    """A send that needs somebody: since when, why, and what an operator can do about it."""
+
+    send: SendView
+    since: TimeText
+    reason: str
+    advice: str
+
+
+class StuckSendsView(View):
+    """Sends that do not come on by themselves, longest first."""
+
+    sends: list[StuckSendView]
+    next: str | None = None
+
+
+class SendListView(View):
+    """A page of the sends in a state, longest due first."""
+
+    sends: list[SendView]
+    next: str | None = None
+
+
+class CancelRequest(Request):
+    """Why a send is not to be signed after all, for the record."""
+
+    reason: Annotated[str, Field(min_length=3, max_length=300)]
+
+
+class UnsignedView(View):
+    """A transaction to be signed elsewhere: exactly these bytes, whose sha256 is the txid.
+
+    ``weight`` of the signatures that are there already is still to reach ``threshold``.
+    """
+
+    send_id: str
+    txid: TxidText
+    raw_data: HexText
+    owner: AddressText
+    permission_id: int
+    threshold: int
+    weight: int
+    signers: list[AddressText]
+    expires_at: TimeText
+
+
+class SignaturesRequest(Request):
+    """Signatures that were made elsewhere for a transaction that left unsigned."""
+
+    signatures: Annotated[list[HexText], Field(min_length=1, max_length=5)]
 
 
 class SendProblem(View):
@@ -289,3 +499,97 @@ class TransactionsView(View):
     address: AddressText
     transactions: list[JournalLine]
     next: str | None = None
+
+
+class RecoveryView(View):
+    """Whether keys may be used after a restore or a kill, and if not, how far it is proved (H5).
+
+    ``next_height`` is the first block that was not looked through yet; a solid block of the time
+    ``until`` ends the quarantine. ``unclaimed`` counts transactions that wait for a person.
+    """
+
+    stage: str
+    reason: str | None
+    why: str | None
+    since: TimeText | None
+    next_height: int | None
+    until: TimeText | None
+    noted_height: int
+    unclaimed: int
+
+
+class UnclaimedView(View):
+    """A transaction of ours in a solid block that no record explained when it was found."""
+
+    txid: TxidText
+    owner: AddressText
+    does: str | None
+    height: int
+    succeeded: bool
+    state: str
+    send_id: str | None
+    note: str
+    found_at: TimeText
+
+
+class UnclaimedListView(View):
+    """A page of such transactions, oldest find first."""
+
+    transactions: list[UnclaimedView]
+    next: str | None = None
+
+
+class DecisionRequest(Request):
+    """Which send a transaction was for, or none, with the reason for the record."""
+
+    send_id: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    note: Annotated[str, Field(min_length=3, max_length=400)]
+
+
+class FindingView(View):
+    """How one account of an address compared with the chain, at the block of ``height``.
+
+    Amounts keep their sign. ``in_flight`` is what transactions without a verdict may have taken;
+    ``looks`` counts how often in a row there was a difference that this does not explain, the first
+    time at the block of ``since_height``.
+    """
+
+    account: str
+    currency: Currency
+    books_base_units: str
+    chain_base_units: str
+    difference_base_units: str
+    in_flight_base_units: str
+    explained: bool
+    looks: int
+    since_height: int | None
+    since: TimeText | None
+    height: int
+    at: TimeText
+    causes: list[str]
+
+
+class ReconciliationView(View):
+    """How the accounts of an address compare with the chain; those never looked at are left out."""
+
+    address: AddressText
+    in_order: bool
+    accounts: list[FindingView]
+
+
+class WrongPositionView(View):
+    """A balance that is not what its journal and its sends under way say."""
+
+    account: str
+    currency: Currency
+    settled_base_units: str
+    journal_base_units: str
+    held_base_units: str
+    sends_base_units: str
+
+
+class RecomputedView(View):
+    """How many balances were computed again, and those that were wrong."""
+
+    positions: int
+    wrong: list[WrongPositionView]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from shared.access import Scope
 from shared.models.tron_client import (
     AccountView,
+    BroadcastingRequest,
+    BroadcastingView,
     CallRequest,
     CallsRequest,
     CallsView,
@@ -14,13 +16,18 @@ from shared.models.tron_client import (
     NetworkFeesView,
     NetworkInfoView,
     NetworkStatusView,
+    OutgoingRequest,
+    OutgoingView,
     SignedTransaction,
     SigningContextView,
+    StoredTransactionsView,
     SubmitRequest,
     SubmittedView,
     SubmitView,
     TransactionView,
     TransferView,
+    WatchDigestView,
+    WatchListView,
     WatchRequest,
     WatchView,
 )
@@ -73,10 +80,67 @@ class TronClientPeer:
         )
         return answer.calls
 
-    async def watch(self, addresses: Sequence[Address]) -> WatchView:
-        """Have addresses watched; returns once that is durable."""
-        body = WatchRequest(addresses=list(addresses))
+    async def watch(
+        self, addresses: Sequence[Address], *, birth_height: int | None = None
+    ) -> WatchView:
+        """Have addresses watched, from a height or from now on; returns once that is durable."""
+        body = WatchRequest(addresses=list(addresses), birth_height=birth_height)
         return await self._http.put("/api/v1/watches", body, WatchView, scope=Scope.CHAIN_WATCH)
+
+    async def watch_digest(self) -> WatchDigestView:
+        """Return the count and digest of the watch list."""
+        return await self._http.get(
+            "/api/v1/watches/digest", WatchDigestView, scope=Scope.CHAIN_WATCH
+        )
+
+    async def watch_list(self, *, cursor: str | None, limit: int) -> WatchListView:
+        """Return a page of the watch list, ordered by address."""
+        params: dict[str, str | int] = {"limit": limit}
+        if cursor is not None:
+            params["cursor"] = cursor
+        return await self._http.get(
+            "/api/v1/watches", WatchListView, scope=Scope.CHAIN_WATCH, params=params
+        )
+
+    async def stored_transactions(
+        self, owner: Address, *, cursor: str | None, limit: int
+    ) -> StoredTransactionsView:
+        """Return a page of what was submitted for an owner, with its bytes."""
+        params: dict[str, str | int] = {"owner": owner, "limit": limit}
+        if cursor is not None:
+            params["cursor"] = cursor
+        return await self._http.get(
+            "/api/v1/transactions",
+            StoredTransactionsView,
+            scope=Scope.CHAIN_SUBMIT,
+            params=params,
+        )
+
+    async def outgoing(
+        self, owners: Sequence[Address], *, first_height: int, last_height: int
+    ) -> OutgoingView:
+        """Return transactions of owners in solid blocks; ask on from ``last_height`` of the answer."""
+        body = OutgoingRequest(
+            owners=list(owners), first_height=first_height, last_height=last_height
+        )
+        return await self._http.post_keyed(
+            "/api/v1/chain/outgoing", body, OutgoingView, scope=Scope.CHAIN_READ
+        )
+
+    async def broadcasting(self) -> BroadcastingView:
+        """Return whose bytes are held back."""
+        return await self._http.get(
+            "/api/v1/broadcasting", BroadcastingView, scope=Scope.CHAIN_SUBMIT
+        )
+
+    async def set_broadcasting(
+        self, *, stopped: bool, reason: str, owners: Sequence[Address] = ()
+    ) -> BroadcastingView:
+        """Hold back signed bytes, or let them go again."""
+        body = BroadcastingRequest(stopped=stopped, reason=reason, owners=list(owners))
+        return await self._http.put(
+            "/api/v1/broadcasting", body, BroadcastingView, scope=Scope.CHAIN_SUBMIT
+        )
 
     async def submit(self, transactions: Sequence[SignedTransaction]) -> list[SubmittedView]:
         """Hand over signed transactions; repeats are harmless."""

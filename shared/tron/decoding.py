@@ -5,9 +5,7 @@
 contract, for whoever receives signed bytes and must route and follow them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
@@ -18,17 +16,10 @@ from shared.tron.address import (
     InvalidAddress,
     address_from_bytes,
 )
-from shared.tron.operation import (
-    FreezeBalance,
-    InvalidOperation,
-    Operation,
-    ReferenceBlock,
-    Resource,
-    TransferTrc20,
-    TransferTrx,
-    UnfreezeBalance,
-)
-from shared.tron.wire import BYTES, VARINT, Field, Message, UnexpectedBytes, read_blob, read_message
+from shared.tron.contracts import KINDS, ContractKind
+from shared.tron.operation import InvalidOperation, Operation, ReferenceBlock
+from shared.tron.parameters import operation_of
+from shared.tron.wire import Message, UnexpectedBytes, blob, number, read_blob, read_message
 
 __all__ = [
     "ContractKind",
@@ -40,26 +31,6 @@ __all__ = [
     "decode_raw_data",
     "decode_transaction",
 ]
-
-
-class ContractKind(StrEnum):
-    """The kinds of contract that are recognised, by their names on the wire (Tron.proto)."""
-
-    ACCOUNT_CREATE = "AccountCreateContract"
-    TRANSFER = "TransferContract"
-    TRANSFER_ASSET = "TransferAssetContract"
-    VOTE_WITNESS = "VoteWitnessContract"
-    WITHDRAW_BALANCE = "WithdrawBalanceContract"
-    CREATE_SMART_CONTRACT = "CreateSmartContract"
-    TRIGGER_SMART_CONTRACT = "TriggerSmartContract"
-    UPDATE_SETTING = "UpdateSettingContract"
-    ACCOUNT_PERMISSION_UPDATE = "AccountPermissionUpdateContract"
-    FREEZE_BALANCE_V2 = "FreezeBalanceV2Contract"
-    UNFREEZE_BALANCE_V2 = "UnfreezeBalanceV2Contract"
-    WITHDRAW_EXPIRE_UNFREEZE = "WithdrawExpireUnfreezeContract"
-    DELEGATE_RESOURCE = "DelegateResourceContract"
-    UNDELEGATE_RESOURCE = "UnDelegateResourceContract"
-    CANCEL_ALL_UNFREEZE_V2 = "CancelAllUnfreezeV2Contract"
 
 
 class IntentMismatch(ValueError):
@@ -80,9 +51,10 @@ class IntentMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedTransaction:
-    """Everything a transaction of ours says; there is no memo and no permission but the owner's.
+    """Everything a transaction of ours says.
 
-    ``ref_block_bytes`` is 2 bytes, ``ref_block_hash`` 8; times are Unix milliseconds.
+    ``ref_block_bytes`` is 2 bytes, ``ref_block_hash`` 8; times are Unix milliseconds; ``memo`` is empty
+    and ``permission_id`` 0 (the owner's) unless set.
     """
 
     operation: Operation
@@ -91,6 +63,8 @@ class DecodedTransaction:
     expiration_ms: int
     timestamp_ms: int
     fee_limit_sun: int
+    permission_id: int = 0
+    memo: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,75 +88,38 @@ class SignedTransaction:
     memo: bytes
 
 
-def _number(name: str) -> Field:
-    return Field(name=name, wire_type=VARINT)
-
-
-def _blob(name: str, *, repeated: bool = False) -> Field:
-    return Field(name=name, wire_type=BYTES, repeated=repeated)
-
-
 _MAX_BYTES: Final = 512_000
 _TYPE_URL: Final = b"type.googleapis.com/protocol."
-_TRANSFER: Final = bytes.fromhex("a9059cbb") + bytes(12)
-_CALLDATA_LENGTH: Final = 68
 _SIGNATURE_LENGTHS: Final = range(65, 69)
 
-_KINDS: Final = {
-    0: ContractKind.ACCOUNT_CREATE,
-    1: ContractKind.TRANSFER,
-    2: ContractKind.TRANSFER_ASSET,
-    4: ContractKind.VOTE_WITNESS,
-    13: ContractKind.WITHDRAW_BALANCE,
-    30: ContractKind.CREATE_SMART_CONTRACT,
-    31: ContractKind.TRIGGER_SMART_CONTRACT,
-    33: ContractKind.UPDATE_SETTING,
-    46: ContractKind.ACCOUNT_PERMISSION_UPDATE,
-    54: ContractKind.FREEZE_BALANCE_V2,
-    55: ContractKind.UNFREEZE_BALANCE_V2,
-    56: ContractKind.WITHDRAW_EXPIRE_UNFREEZE,
-    57: ContractKind.DELEGATE_RESOURCE,
-    58: ContractKind.UNDELEGATE_RESOURCE,
-    59: ContractKind.CANCEL_ALL_UNFREEZE_V2,
-}
-_RESOURCES: Final = {0: Resource.BANDWIDTH, 1: Resource.ENERGY}
-
 _RAW_DATA: Final = {
-    1: _blob("ref_block_bytes"),
-    4: _blob("ref_block_hash"),
-    8: _number("expiration"),
-    11: _blob("contract"),
-    14: _number("timestamp"),
-    18: _number("fee_limit"),
+    1: blob("ref_block_bytes"),
+    4: blob("ref_block_hash"),
+    8: number("expiration"),
+    10: blob("data"),
+    11: blob("contract"),
+    14: number("timestamp"),
+    18: number("fee_limit"),
 }
-_RAW_DATA_WITH_MEMO: Final = {**_RAW_DATA, 10: _blob("data")}
-_CONTRACT: Final = {1: _number("type"), 2: _blob("parameter")}
-_CONTRACT_WITH_PERMISSION: Final = {**_CONTRACT, 5: _number("Permission_id")}
-_PARAMETER: Final = {1: _blob("type_url"), 2: _blob("value")}
-_TRANSACTION: Final = {1: _blob("raw_data"), 2: _blob("signature", repeated=True)}
-_TRANSFER_FIELDS: Final = {1: _blob("owner_address"), 2: _blob("to_address"), 3: _number("amount")}
-_TRIGGER_FIELDS: Final = {
-    1: _blob("owner_address"),
-    2: _blob("contract_address"),
-    4: _blob("data"),
-}
-_STAKE_FIELDS: Final = {1: _blob("owner_address"), 2: _number("amount"), 3: _number("resource")}
+_CONTRACT: Final = {1: number("type"), 2: blob("parameter"), 5: number("Permission_id")}
+_PARAMETER: Final = {1: blob("type_url"), 2: blob("value")}
+_TRANSACTION: Final = {1: blob("raw_data"), 2: blob("signature", repeated=True)}
 
 
 def decode_raw_data(raw_data: bytes) -> DecodedTransaction:
-    """Read raw data of one of the four operations this project signs.
+    """Read raw data of one of the operations this project signs.
 
     Raises:
         UnexpectedBytes: anything that is not canonical or not part of such an operation: unknown or
-            repeated fields, a second contract, a memo, scripts, a permission id, a call or token
-            value, calldata that is not exactly ``transfer(address,uint256)``, nonsense values.
+            repeated fields, a second contract, scripts, a token value, a token call that is not
+            exactly ``(address,uint256)``, nonsense values.
 
     Source: java-tron Tron.proto and contract/*.proto.
     """
-    raw, contract = _envelope(raw_data, _RAW_DATA, _CONTRACT)
+    raw, contract = _envelope(raw_data)
     kind, value = _parameter(contract)
     try:
-        operation = _operation(kind, value)
+        operation = operation_of(kind, value)
     except (InvalidOperation, InvalidAddress) as error:
         raise UnexpectedBytes(what=str(error)) from error
     return DecodedTransaction(
@@ -192,6 +129,8 @@ def decode_raw_data(raw_data: bytes) -> DecodedTransaction:
         expiration_ms=raw.number("expiration"),
         timestamp_ms=raw.number("timestamp"),
         fee_limit_sun=raw.number("fee_limit"),
+        permission_id=contract.number("Permission_id"),
+        memo=raw.blob("data"),
     )
 
 
@@ -203,6 +142,8 @@ def assert_matches(
     expiration_ms: int,
     timestamp_ms: int,
     fee_limit_sun: int = 0,
+    permission_id: int = 0,
+    memo: bytes = b"",
 ) -> None:
     """Prove that bytes about to be signed say what was meant, field by field.
 
@@ -224,6 +165,8 @@ def assert_matches(
     _require_equal("expiration_ms", expiration_ms, found.expiration_ms)
     _require_equal("timestamp_ms", timestamp_ms, found.timestamp_ms)
     _require_equal("fee_limit_sun", fee_limit_sun, found.fee_limit_sun)
+    _require_equal("permission_id", permission_id, found.permission_id)
+    _require_equal("memo", memo, found.memo)
 
 
 def decode_transaction(signed: bytes) -> SignedTransaction:
@@ -242,7 +185,7 @@ def decode_transaction(signed: bytes) -> SignedTransaction:
     raw_data, signatures = outer.blob("raw_data"), tuple(outer.all("signature"))
     if not signatures or any(len(each) not in _SIGNATURE_LENGTHS for each in signatures):
         raise UnexpectedBytes(what="signatures that are missing or of a wrong length")
-    raw, contract = _envelope(raw_data, _RAW_DATA_WITH_MEMO, _CONTRACT_WITH_PERMISSION)
+    raw, contract = _envelope(raw_data)
     kind, value = _parameter(contract)
     return SignedTransaction(
         txid=sha256(raw_data).hexdigest(),
@@ -260,10 +203,8 @@ def decode_transaction(signed: bytes) -> SignedTransaction:
     )
 
 
-def _envelope(
-    raw_data: bytes, raw_fields: Mapping[int, Field], contract_fields: Mapping[int, Field]
-) -> tuple[Message, Message]:
-    raw = read_message(raw_data, raw_fields, within="raw_data")
+def _envelope(raw_data: bytes) -> tuple[Message, Message]:
+    raw = read_message(raw_data, _RAW_DATA, within="raw_data")
     for name, length in (("ref_block_bytes", 2), ("ref_block_hash", 8)):
         if len(raw.blob(name)) != length:
             raise UnexpectedBytes(what=f"raw_data.{name} is not {length} bytes")
@@ -271,13 +212,13 @@ def _envelope(
         raise UnexpectedBytes(what="raw_data has no expiration")
     if not raw.blob("contract"):
         raise UnexpectedBytes(what="raw_data has no contract")
-    contract = read_message(raw.blob("contract"), contract_fields, within="contract")
+    contract = read_message(raw.blob("contract"), _CONTRACT, within="contract")
     return raw, contract
 
 
 def _parameter(contract: Message) -> tuple[ContractKind, bytes]:
     number = contract.number("type")
-    kind = _KINDS.get(number)
+    kind = KINDS.get(number)
     if kind is None:
         raise UnexpectedBytes(what=f"contract type {number}")
     parameter = read_message(contract.blob("parameter"), _PARAMETER, within="parameter")
@@ -286,67 +227,12 @@ def _parameter(contract: Message) -> tuple[ContractKind, bytes]:
     return kind, parameter.blob("value")
 
 
-def _operation(kind: ContractKind, value: bytes) -> Operation:
-    match kind:
-        case ContractKind.TRANSFER:
-            return _transfer_trx(value)
-        case ContractKind.TRIGGER_SMART_CONTRACT:
-            return _transfer_trc20(value)
-        case ContractKind.FREEZE_BALANCE_V2:
-            return _stake(value, FreezeBalance)
-        case ContractKind.UNFREEZE_BALANCE_V2:
-            return _stake(value, UnfreezeBalance)
-        case _:
-            raise UnexpectedBytes(what=f"a {kind}, which is never signed here")
-
-
-def _transfer_trx(value: bytes) -> TransferTrx:
-    message = read_message(value, _TRANSFER_FIELDS, within="TransferContract")
-    return TransferTrx(
-        owner=_address(message, "owner_address"),
-        to=_address(message, "to_address"),
-        amount_sun=message.number("amount"),
-    )
-
-
-def _transfer_trc20(value: bytes) -> TransferTrc20:
-    message = read_message(value, _TRIGGER_FIELDS, within="TriggerSmartContract")
-    calldata = message.blob("data")
-    if len(calldata) != _CALLDATA_LENGTH or not calldata.startswith(_TRANSFER):
-        raise UnexpectedBytes(what="calldata that is not transfer(address,uint256)")
-    return TransferTrc20(
-        owner=_address(message, "owner_address"),
-        contract=_address(message, "contract_address"),
-        to=address_from_bytes(calldata[16:36]),
-        amount=int.from_bytes(calldata[36:], "big"),
-    )
-
-
-def _stake(value: bytes, make: type[FreezeBalance | UnfreezeBalance]) -> Operation:
-    message = read_message(value, _STAKE_FIELDS, within=make.__name__)
-    code = message.number("resource")
-    if code not in _RESOURCES:
-        raise UnexpectedBytes(what=f"resource {code}")
-    return make(
-        owner=_address(message, "owner_address"),
-        amount_sun=message.number("amount"),
-        resource=_RESOURCES[code],
-    )
-
-
 def _owner(kind: ContractKind, value: bytes) -> Address:
     number = 2 if kind is ContractKind.TRANSFER_ASSET else 1
     owner = read_blob(value, number, within=kind)
     if len(owner) != ADDRESS_LENGTH or owner[:1] != ADDRESS_PREFIX:
         raise UnexpectedBytes(what=f"a {kind} without an owner")
     return address_from_bytes(owner)
-
-
-def _address(message: Message, name: str) -> Address:
-    raw = message.blob(name)
-    if len(raw) != ADDRESS_LENGTH:
-        raise UnexpectedBytes(what=f"{name} is not {ADDRESS_LENGTH} bytes")
-    return address_from_bytes(raw)
 
 
 def _require_equal(field: str, expected: object, actual: object) -> None:

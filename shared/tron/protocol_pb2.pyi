@@ -118,6 +118,52 @@ class WithdrawExpireUnfreezeContract(_message.Message):
     owner_address: bytes
     def __init__(self, owner_address: _Optional[bytes] = ...) -> None: ...
 
+class Key(_message.Message):
+    __slots__ = ("address", "weight")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    address: bytes
+    weight: int
+    def __init__(self, address: _Optional[bytes] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class Permission(_message.Message):
+    __slots__ = ("type", "id", "permission_name", "threshold", "parent_id", "operations", "keys")
+    class PermissionType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        Owner: _ClassVar[Permission.PermissionType]
+        Witness: _ClassVar[Permission.PermissionType]
+        Active: _ClassVar[Permission.PermissionType]
+    Owner: Permission.PermissionType
+    Witness: Permission.PermissionType
+    Active: Permission.PermissionType
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_NAME_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    type: Permission.PermissionType
+    id: int
+    permission_name: str
+    threshold: int
+    parent_id: int
+    operations: bytes
+    keys: _containers.RepeatedCompositeFieldContainer[Key]
+    def __init__(self, type: _Optional[_Union[Permission.PermissionType, str]] = ..., id: _Optional[int] = ..., permission_name: _Optional[str] = ..., threshold: _Optional[int] = ..., parent_id: _Optional[int] = ..., operations: _Optional[bytes] = ..., keys: _Optional[_Iterable[_Union[Key, _Mapping]]] = ...) -> None: ...
+
+class AccountPermissionUpdateContract(_message.Message):
+    __slots__ = ("owner_address", "owner", "witness", "actives")
+    OWNER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    WITNESS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVES_FIELD_NUMBER: _ClassVar[int]
+    owner_address: bytes
+    owner: Permission
+    witness: Permission
+    actives: _containers.RepeatedCompositeFieldContainer[Permission]
+    def __init__(self, owner_address: _Optional[bytes] = ..., owner: _Optional[_Union[Permission, _Mapping]] = ..., witness: _Optional[_Union[Permission, _Mapping]] = ..., actives: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ...) -> None: ...
+
 class DelegateResourceContract(_message.Message):
     __slots__ = ("owner_address", "resource", "balance", "receiver_address", "lock", "lock_period")
     OWNER_ADDRESS_FIELD_NUMBER: _ClassVar[int]

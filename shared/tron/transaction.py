@@ -5,13 +5,13 @@ The bytes are built here and nowhere else; no remote node is asked to build them
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final, assert_never
+from typing import Final
 
 from shared.tron import protocol_pb2 as pb
-from shared.tron.abi import encode_transfer
-from shared.tron.address import address_bytes
+from shared.tron.messages import contract_of
 from shared.tron.operation import (
     INT64_MAX,
+    ContractCall,
     FreezeBalance,
     InvalidOperation,
     Operation,
@@ -45,6 +45,10 @@ MAX_LIFETIME_MS: Final = 86_400_000
 """A node refuses an expiration more than a day after its head block (java-tron Constant.java)."""
 
 SIGNATURE_LENGTH: Final = 65
+MAX_MEMO_BYTES: Final = 256
+
+MAX_PERMISSION_ID: Final = 9
+"""Owner 0, witness 1 and up to eight active permissions from 2 on."""
 
 _EARLIEST_MS: Final = 10**12
 _LATEST_MS: Final = 10**13
@@ -53,14 +57,6 @@ _RESULT_RESERVE_BYTES: Final = 64
 _RAW_DATA_TAG: Final = b"\x0a"
 _SIGNATURE_TAG: Final = b"\x12"
 _TYPE_URL: Final = "type.googleapis.com/protocol."
-_RESOURCE_CODES: Final = {Resource.BANDWIDTH: pb.BANDWIDTH, Resource.ENERGY: pb.ENERGY}
-
-_Message = (
-    pb.TransferContract
-    | pb.TriggerSmartContract
-    | pb.FreezeBalanceV2Contract
-    | pb.UnfreezeBalanceV2Contract
-)
 
 
 def build_raw_data(
@@ -70,6 +66,8 @@ def build_raw_data(
     expiration_ms: int,
     timestamp_ms: int,
     fee_limit_sun: int = 0,
+    permission_id: int = 0,
+    memo: bytes = b"",
 ) -> bytes:
     """Serialise the part of a transaction that is signed, in canonical proto3 order.
 
@@ -78,28 +76,36 @@ def build_raw_data(
         reference: a block of the chain the transaction is for, best a solidified one.
         expiration_ms: Unix milliseconds, at most a day after ``timestamp_ms``.
         timestamp_ms: Unix milliseconds; not validated by nodes, but part of the id.
-        fee_limit_sun: cap on all energy of a TRC-20 call, staked energy included.
+        fee_limit_sun: cap on all energy of a contract call, staked energy included.
+        permission_id: of the account, whose keys will sign; 0 is the owner's.
+        memo: text or bytes for everybody to read; the chain charges 1 TRX for any.
 
     Raises:
-        InvalidOperation: times in another unit or order, or a fee limit that is missing from a
-            TRC-20 call or present on anything else.
+        InvalidOperation: times in another unit or order, a fee limit that is missing from a contract
+            call or present on anything else, no permission of an account, or a memo that is too long.
 
     Source: java-tron Tron.proto, message Transaction.raw.
     """
     _require_window(expiration_ms=expiration_ms, timestamp_ms=timestamp_ms)
     _require_fee_limit(operation, fee_limit_sun)
-    kind, message = _contract(operation)
+    if type(permission_id) is not int or not 0 <= permission_id <= MAX_PERMISSION_ID:
+        raise InvalidOperation(field="permission_id", reason="is no permission of an account")
+    if len(memo) > MAX_MEMO_BYTES:
+        raise InvalidOperation(field="memo", reason=f"is longer than {MAX_MEMO_BYTES} bytes")
+    kind, message = contract_of(operation)
     name = pb.Transaction.Contract.ContractType.Name(kind)
     raw = pb.Transaction.raw(
         ref_block_bytes=reference.ref_block_bytes,
         ref_block_hash=reference.ref_block_hash,
         expiration=expiration_ms,
+        data=memo,
         contract=[
             pb.Transaction.Contract(
                 type=kind,
                 parameter=pb.AnyMessage(
                     type_url=_TYPE_URL + name, value=message.SerializeToString(deterministic=True)
                 ),
+                Permission_id=permission_id,
             )
         ],
         timestamp=timestamp_ms,
@@ -145,32 +151,6 @@ def bandwidth_points(raw_data_length: int, signatures: int = 1) -> int:
     return transaction_size_bytes(raw_data_length, signatures) + _RESULT_RESERVE_BYTES
 
 
-def _contract(operation: Operation) -> tuple[pb.Transaction.Contract.ContractType, _Message]:
-    owner = address_bytes(operation.owner)
-    kinds = pb.Transaction.Contract
-    match operation:
-        case TransferTrx(to=to, amount_sun=amount):
-            return kinds.TransferContract, pb.TransferContract(
-                owner_address=owner, to_address=address_bytes(to), amount=amount
-            )
-        case TransferTrc20(contract=contract, to=to, amount=amount):
-            return kinds.TriggerSmartContract, pb.TriggerSmartContract(
-                owner_address=owner,
-                contract_address=address_bytes(contract),
-                data=encode_transfer(to, amount),
-            )
-        case FreezeBalance(amount_sun=amount, resource=resource):
-            return kinds.FreezeBalanceV2Contract, pb.FreezeBalanceV2Contract(
-                owner_address=owner, frozen_balance=amount, resource=_RESOURCE_CODES[resource]
-            )
-        case UnfreezeBalance(amount_sun=amount, resource=resource):
-            return kinds.UnfreezeBalanceV2Contract, pb.UnfreezeBalanceV2Contract(
-                owner_address=owner, unfreeze_balance=amount, resource=_RESOURCE_CODES[resource]
-            )
-        case _:
-            assert_never(operation)
-
-
 def _require_window(*, expiration_ms: int, timestamp_ms: int) -> None:
     for field, moment in (("expiration_ms", expiration_ms), ("timestamp_ms", timestamp_ms)):
         if type(moment) is not int or not _EARLIEST_MS <= moment < _LATEST_MS:
@@ -182,7 +162,7 @@ def _require_window(*, expiration_ms: int, timestamp_ms: int) -> None:
 
 
 def _require_fee_limit(operation: Operation, fee_limit_sun: int) -> None:
-    if isinstance(operation, TransferTrc20):
+    if isinstance(operation, ContractCall):
         require_amount("fee_limit_sun", fee_limit_sun)
     elif type(fee_limit_sun) is not int or fee_limit_sun != 0:
         raise InvalidOperation(field="fee_limit_sun", reason="is only for contract calls")

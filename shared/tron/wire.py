@@ -39,6 +39,16 @@ class Field:
     repeated: bool = False
 
 
+def number(name: str) -> Field:
+    """Describe a field that is an integer."""
+    return Field(name=name, wire_type=VARINT)
+
+
+def blob(name: str, *, repeated: bool = False) -> Field:
+    """Describe a field that is bytes, text or another message."""
+    return Field(name=name, wire_type=BYTES, repeated=repeated)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """The fields found in one message, by name; what is absent has its default."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ from shared.web.description import describe
 from shared.web.edge import Edge, RateLimit, RequestLimits
 from shared.web.runtime import Runtime, Starter, stopped
 from shared.web.security import scopes_asked
+from shared.web.streams import Streams, streams_of
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ def application(
     routers: tuple[APIRouter, ...],
     description: str,
     open_prefixes: tuple[str, ...] = (),
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """Make a service's application.
 
@@ -43,6 +45,7 @@ def application(
         routers: the service's routes, each asking for a scope.
         description: for the OpenAPI page.
         open_prefixes: paths without a token, guarded by an unguessable part.
+        larger_bodies: bytes by path, where bodies may exceed the setting.
 
     Raises:
         UnguardedRoute: a route would be open by mistake.
@@ -53,6 +56,7 @@ def application(
         description=description,
         lifespan=_lifespan(runtime, build),
     )
+    app.state.streams = Streams()
     problems.install(app)
     app.include_router(runtime.probes.router())
     app.include_router(runtime.operations.router())
@@ -70,6 +74,7 @@ def application(
             max_body_bytes=runtime.settings.max_body_bytes,
             body_timeout_s=runtime.settings.body_timeout_s,
             max_concurrent_requests=runtime.settings.max_concurrent_requests,
+            larger_bodies=larger_bodies or {},
         ),
         open_prefixes=open_prefixes,
     )
@@ -111,6 +116,7 @@ def _lifespan(
             try:
                 yield
             finally:
+                streams_of(app).close()
                 await stopped(task)
 
     return lifespan

@@ -6,8 +6,8 @@ Plain ASGI, so that streams and long polls pass through untouched.
 import asyncio
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -88,11 +88,17 @@ class RequestLimits:
         max_body_bytes: larger bodies are refused before they are read.
         body_timeout_s: in which a body must have come.
         max_concurrent_requests: under way before new ones are answered 503; probes always pass.
+        larger_bodies: bytes by path, for routes that take long lists.
     """
 
     max_body_bytes: int
     body_timeout_s: float
     max_concurrent_requests: int
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+
+    def body_bytes(self, path: str) -> int:
+        """Return the most that a body on a path may have."""
+        return max(self.max_body_bytes, self.larger_bodies.get(path, 0))
 
 
 class Edge:
@@ -159,13 +165,13 @@ class Edge:
     ) -> None:
         try:
             principal = self._principal(scope["path"], headers)
-            self._check_length(headers)
+            self._check_length(scope["path"], headers)
         except Problem as problem:
             response = problem_response(problem, path=scope["path"])
             await response(scope, receive, answer.send)
             return
         scope.setdefault("state", {})["principal"] = principal
-        limited = _LimitedBody(receive, self._limits)
+        limited = _LimitedBody(receive, self._limits, path=scope["path"])
         self._under_way += 1
         try:
             await self._app(scope, limited.receive, answer.send)
@@ -191,9 +197,9 @@ class Edge:
             raise Overloaded("too many requests are under way here", retry_after_s=1)
         return principal
 
-    def _check_length(self, headers: Headers) -> None:
+    def _check_length(self, path: str, headers: Headers) -> None:
         length = headers.get("content-length", "0")
-        limit_bytes = self._limits.max_body_bytes
+        limit_bytes = self._limits.body_bytes(path)
         if not _LENGTH.fullmatch(length) or int(length) > limit_bytes:
             raise BodyTooLarge(
                 f"bodies may have at most {limit_bytes} bytes", limit_bytes=limit_bytes
@@ -203,10 +209,10 @@ class Edge:
 class _LimitedBody:
     """Counts and times a body as it arrives, for senders that do not say its length or dawdle."""
 
-    def __init__(self, receive: Receive, limits: RequestLimits) -> None:
+    def __init__(self, receive: Receive, limits: RequestLimits, *, path: str) -> None:
         self._receive = receive
         self._limits = limits
-        self._left = limits.max_body_bytes
+        self._limit_bytes = self._left = limits.body_bytes(path)
         self._deadline_s = asyncio.get_running_loop().time() + limits.body_timeout_s
         self._is_complete = False
 
@@ -224,9 +230,8 @@ class _LimitedBody:
             self._left -= len(message.get("body", b""))
             self._is_complete = not message.get("more_body", False)
         if self._left < 0:
-            limit_bytes = self._limits.max_body_bytes
             raise BodyTooLarge(
-                f"bodies may have at most {limit_bytes} bytes", limit_bytes=limit_bytes
+                f"bodies may have at most {self._limit_bytes} bytes", limit_bytes=self._limit_bytes
             )
         return message
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,10 +13,20 @@ from pydantic import ValidationError
 
 from shared import logs
 from shared.config import ServiceSettings, explain
+from shared.web.streams import streams_of
 
 S = TypeVar("S", bound=ServiceSettings)
 
 GRACEFUL_STOP_S = 8
+
+
+class Server(uvicorn.Server):
+    """A server that ends streams when it stops, instead of waiting for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then stop as every server does."""
+        streams_of(self.config.app).close()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -49,7 +60,7 @@ def serve(
         h11_max_incomplete_event_size=16_384,
     )
     signal.signal(signal.SIGTERM, _stopped_already)
-    server = uvicorn.Server(config)
+    server = Server(config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:  # the log says why; a supervisor sees that this was no ordinary end

@@ -204,7 +204,10 @@ class Consumer:
 
 
 def follower_of(
-    storage: SqliteStorage, consumer: Consumer, refusal: Exception | None = None
+    storage: SqliteStorage,
+    consumer: Consumer,
+    refusal: Exception | None = None,
+    bell: "Bell | None" = None,
 ) -> FeedFollower[Note]:
     source = source_of(storage)
 
@@ -227,6 +230,7 @@ def follower_of(
         apply=consumer.apply,
         acknowledge=acknowledge,
         resync=consumer.resync,
+        alarms=bell,
         limit=2,
         wait_s=0,
     )
@@ -312,6 +316,31 @@ async def test_h13_a_resync_is_an_alarm_in_the_log(
     assert not await follower_of(storage, consumer, refusal).follow()
     (line,) = [line for line in written() if line["event"] == "feed.reset"]
     assert (line["level"], line["peer"], line["code"]) == ("critical", "usdt-manager", code)
+
+
+class Bell:
+    """Notes whom it was rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str, str]] = []
+
+    async def raise_alarm(self, kind: str, subject: str, *, detail: str) -> None:
+        self.rung.append((kind, subject, detail))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("LUCID_ERR_1403", "was set back"), ("LUCID_ERR_1404", "no longer has")]
+)
+async def test_h13_a_follower_that_lost_its_place_calls_a_person_before_it_resyncs(
+    storage: SqliteStorage, code: str, said: str
+) -> None:
+    consumer, bell = Consumer(cursor="0123456789abcdef.9"), Bell()
+    refusal = PeerRefused(peer="usdt-manager", status=409, document={"code": code})
+    assert not await follower_of(storage, consumer, refusal, bell).follow()
+    ((kind, subject, detail),) = bell.rung
+    assert (kind, subject) == ("feed_broken", "usdt-manager")
+    assert said in detail
+    assert consumer.happened == ["resynced"]
 
 
 async def test_h5_a_restored_publisher_knows_no_cursor_of_before_whatever_its_number(

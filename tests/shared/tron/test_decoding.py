@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.tron import protocol_pb2 as pb
-from shared.tron.address import address_from_bytes
+from shared.tron.address import Address, address_from_bytes
 from shared.tron.decoding import (
     ContractKind,
     IntentMismatch,
@@ -18,18 +18,31 @@ from shared.tron.decoding import (
     decode_raw_data,
     decode_transaction,
 )
-from shared.tron.transaction import (
+from shared.tron.operation import (
+    ApproveTrc20,
+    CallContract,
+    CancelUnfreezes,
+    ClaimRewards,
+    ContractCall,
+    CreateAccount,
+    DelegateResource,
     FreezeBalance,
+    InvalidOperation,
     Operation,
+    Permission,
     ReferenceBlock,
     Resource,
     TransferTrc20,
     TransferTrx,
+    UndelegateResource,
     UnfreezeBalance,
-    build_raw_data,
-    signed_transaction,
-    txid,
+    UpdatePermissions,
+    Votes,
+    VoteWitnesses,
+    WeightedKey,
+    WithdrawUnfrozen,
 )
+from shared.tron.transaction import build_raw_data, signed_transaction, txid
 
 VECTORS: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("vectors.json").read_text()
@@ -45,6 +58,11 @@ raw_addresses = st.binary(min_size=20, max_size=20).filter(any)
 amounts = st.integers(1, 2**63 - 1)
 
 
+def permission(name: str, *keys: Address, operations: bytes = b"") -> Permission:
+    weighted = tuple(WeightedKey(address=key, weight=1) for key in keys)
+    return Permission(name=name, threshold=len(keys), keys=weighted, operations=operations)
+
+
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
     drawn = draw(st.lists(raw_addresses, min_size=3, max_size=3, unique=True))
@@ -57,6 +75,37 @@ def operations(draw: st.DrawFn) -> Operation:
         TransferTrc20(owner=owner, contract=contract, to=to, amount=amount),
         FreezeBalance(owner=owner, amount_sun=staked, resource=resource),
         UnfreezeBalance(owner=owner, amount_sun=amount, resource=resource),
+        ApproveTrc20(owner=owner, contract=contract, spender=to, amount=amount - 1),
+        CallContract(
+            owner=owner,
+            contract=contract,
+            data=b"\1" + draw(st.binary(min_size=3, max_size=80)),
+            call_value_sun=amount - 1,
+        ),
+        CreateAccount(owner=owner, account=to),
+        CancelUnfreezes(owner=owner),
+        WithdrawUnfrozen(owner=owner),
+        ClaimRewards(owner=owner),
+        DelegateResource(owner=owner, to=to, amount_sun=staked, resource=resource),
+        DelegateResource(
+            owner=owner,
+            to=to,
+            amount_sun=staked,
+            resource=resource,
+            is_locked=True,
+            lock_blocks=draw(st.integers(0, 864_000)),
+        ),
+        UndelegateResource(owner=owner, to=to, amount_sun=amount, resource=resource),
+        VoteWitnesses(
+            owner=owner,
+            votes=(Votes(witness=to, count=amount), Votes(witness=contract, count=1)),
+        ),
+        UpdatePermissions(
+            owner=owner,
+            owner_permission=permission("owner", owner, to),
+            witness_permission=draw(st.none() | st.just(permission("witness", contract))),
+            actives=(permission("pay", to, contract, operations=b"\2" + bytes(31)),),
+        ),
     ]
     return draw(st.sampled_from(kinds))
 
@@ -71,7 +120,9 @@ def envelopes(draw: st.DrawFn) -> tuple[Operation, dict[str, Any]]:
         "reference": ReferenceBlock(height=height, block_id=f"{height:016x}{digest.hex()}"),
         "expiration_ms": timestamp_ms + draw(st.integers(1, 86_400_000)),
         "timestamp_ms": timestamp_ms,
-        "fee_limit_sun": draw(amounts) if isinstance(operation, TransferTrc20) else 0,
+        "fee_limit_sun": draw(amounts) if isinstance(operation, ContractCall) else 0,
+        "permission_id": draw(st.integers(0, 9)),
+        "memo": draw(st.binary(max_size=20)),
     }
 
 
@@ -88,6 +139,7 @@ def test_what_is_built_reads_back_as_what_was_meant(
     assert said.expiration_ms == terms["expiration_ms"]
     assert said.timestamp_ms == terms["timestamp_ms"]
     assert said.fee_limit_sun == terms["fee_limit_sun"]
+    assert (said.permission_id, said.memo) == (terms["permission_id"], terms["memo"])
     assert_matches(raw_data, operation, **terms)
 
 
@@ -128,7 +180,14 @@ TRC20 = TransferTrc20(owner=OWNER, contract=TOKEN, to=OTHER, amount=300)
 FREEZE = FreezeBalance(owner=OWNER, amount_sun=2_000_000, resource=Resource.ENERGY)
 
 
-@pytest.mark.parametrize("operation", [TRX, TRC20, FREEZE])
+RIGHTS = UpdatePermissions(
+    owner=OWNER,
+    owner_permission=permission("owner", OWNER, OTHER),
+    actives=(permission("pay", OTHER, operations=b"\2" + bytes(31)),),
+)
+
+
+@pytest.mark.parametrize("operation", [TRX, TRC20, FREEZE, RIGHTS])
 def test_every_single_bit_counts(operation: Operation) -> None:
     fee = 1_000_000 if operation is TRC20 else 0
     raw_data, terms = some(operation, fee_limit_sun=fee)
@@ -162,6 +221,38 @@ def test_the_term_that_differs_is_named(field: str) -> None:
     with pytest.raises(IntentMismatch) as caught:
         assert_matches(raw_data, TRC20, **{**terms, field: terms[field] + 1})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(("field", "value"), [("permission_id", 2), ("memo", b"hello")])
+def test_a_memo_or_permission_that_nobody_asked_for_is_noticed(field: str, value: Any) -> None:
+    raw_data = build_raw_data(TRX, **{**some(TRX)[1], field: value})
+    with pytest.raises(IntentMismatch) as caught:
+        assert_matches(raw_data, TRX, **some(TRX)[1])
+    assert caught.value.field == field
+
+
+def test_a_token_call_cannot_be_said_as_any_other_call() -> None:
+    for selector in ("a9059cbb", "095ea7b3"):
+        data = bytes.fromhex(selector) + CALLDATA[4:]
+        with pytest.raises(InvalidOperation, match="its own"):
+            CallContract(owner=OWNER, contract=TOKEN, data=data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": 3},
+        {"threshold": 0},
+        {"keys": ()},
+        {"keys": (WeightedKey(address=OWNER, weight=1),) * 2},
+        {"name": ""},
+        {"name": "x" * 33},
+        {"operations": b"\1"},
+    ],
+)
+def test_a_permission_that_nobody_could_use_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOperation):
+        replace(RIGHTS.owner_permission, **change)
 
 
 @pytest.mark.parametrize(
@@ -198,13 +289,12 @@ def transfer(raw: pb.Transaction.raw, **fields: Any) -> None:
 
 
 CALLDATA = bytes.fromhex("a9059cbb") + bytes(12) + b"\2" * 20 + (300).to_bytes(32, "big")
+APPROVAL = bytes.fromhex("095ea7b3")
 ADDITIONS: list[tuple[str, Operation, Callable[[pb.Transaction.raw], object]]] = [
-    ("memo", TRX, lambda raw: setattr(raw, "data", b"hello")),
     ("scripts", TRX, lambda raw: setattr(raw, "scripts", b"x")),
     ("block number", TRX, lambda raw: setattr(raw, "ref_block_num", 1)),
     ("second contract", TRX, lambda raw: raw.contract.append(raw.contract[0])),
     ("no contract", TRX, lambda raw: raw.ClearField("contract")),
-    ("permission", TRX, lambda raw: setattr(raw.contract[0], "Permission_id", 2)),
     ("provider", TRX, lambda raw: setattr(raw.contract[0], "provider", b"x")),
     ("name", TRX, lambda raw: setattr(raw.contract[0], "ContractName", b"x")),
     ("other type", TRX, lambda raw: setattr(raw.contract[0], "type", 31)),
@@ -218,13 +308,14 @@ ADDITIONS: list[tuple[str, Operation, Callable[[pb.Transaction.raw], object]]] =
     ("self transfer", TRX, lambda raw: transfer(raw, to_address=b"\x41" + b"\1" * 20)),
     ("foreign prefix", TRX, lambda raw: transfer(raw, to_address=b"\xa0" + b"\2" * 20)),
     ("short address", TRX, lambda raw: transfer(raw, to_address=b"\2" * 20)),
+    ("long approval", TRC20, lambda raw: call(raw, data=APPROVAL + CALLDATA[4:] + b"\0")),
+    ("half a selector", TRC20, lambda raw: call(raw, data=b"\1\2")),
     ("call value", TRC20, lambda raw: call(raw, call_value=1)),
     ("token value", TRC20, lambda raw: call(raw, call_token_value=1)),
     ("token", TRC20, lambda raw: call(raw, token_id=1_000_001)),
     ("no calldata", TRC20, lambda raw: call(raw, data=b"")),
     ("long calldata", TRC20, lambda raw: call(raw, data=CALLDATA + b"\0")),
     ("short calldata", TRC20, lambda raw: call(raw, data=CALLDATA[:-1])),
-    ("approve", TRC20, lambda raw: call(raw, data=bytes.fromhex("095ea7b3") + CALLDATA[4:])),
     ("padding", TRC20, lambda raw: call(raw, data=CALLDATA[:15] + b"\x41" + CALLDATA[16:])),
     ("huge amount", TRC20, lambda raw: call(raw, data=CALLDATA[:36] + b"\xff" * 32)),
     ("zero amount", TRC20, lambda raw: call(raw, data=CALLDATA[:36] + bytes(32))),
@@ -277,10 +368,11 @@ def test_other_encodings_of_the_same_are_refused(change: Callable[[bytes], bytes
         decode_raw_data(change(some(TRX)[0]))
 
 
-def test_a_vote_is_not_signed_but_is_followed() -> None:
+def test_a_real_vote_is_read_and_followed() -> None:
     raw_data = bytes.fromhex(VECTORS["vote"]["raw_data"])
-    with pytest.raises(UnexpectedBytes, match="VoteWitnessContract"):
-        decode_raw_data(raw_data)
+    read = decode_raw_data(raw_data).operation
+    assert isinstance(read, VoteWitnesses)
+    assert len(read.votes) == 1
     said = decode_transaction(signed_transaction(raw_data, [SIGNATURE]))
     assert said.kind is ContractKind.VOTE_WITNESS
     assert said.owner == address_from_bytes(
@@ -303,7 +395,7 @@ def test_signed_bytes_tell_what_is_needed_to_follow_them(
     assert said.signatures == tuple(signatures)
     assert said.owner == operation.owner
     assert said.expiration_ms == terms["expiration_ms"]
-    assert (said.permission_id, said.memo) == (0, b"")
+    assert (said.permission_id, said.memo) == (terms["permission_id"], terms["memo"])
 
 
 def test_memo_and_permission_are_reported() -> None:

@@ -1,8 +1,4 @@
-"""What a transaction is meant to do: the operations this project signs, and their anchor.
-
-Values here cannot hold nonsense. They know nothing of the wire: ``transaction`` writes them and
-``decoding`` reads them, each on its own.
-"""
+"""What every operation has in common: its errors, its resources, the block it is anchored to."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,90 +32,6 @@ class Resource(StrEnum):
 
     BANDWIDTH = "bandwidth"
     ENERGY = "energy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferTrx:
-    """Send TRX.
-
-    Raises:
-        InvalidOperation: the amount is not in 1..2^63-1 sun, or the recipient is the owner or the
-            zero address.
-        InvalidAddress: an address was never checked.
-    """
-
-    owner: Address
-    to: Address
-    amount_sun: int
-
-    def __post_init__(self) -> None:
-        require_amount("amount_sun", self.amount_sun)
-        _require_recipient(self.owner, self.to)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferTrc20:
-    """Call ``transfer(address,uint256)`` of a TRC-20 contract.
-
-    Raises:
-        InvalidOperation: the amount is not in 1..2^63-1 base units, or the recipient is the owner,
-            the zero address or the token contract itself.
-        InvalidAddress: an address was never checked.
-    """
-
-    owner: Address
-    contract: Address
-    to: Address
-    amount: int
-
-    def __post_init__(self) -> None:
-        require_amount("amount", self.amount)
-        _require_recipient(self.owner, self.to)
-        address_bytes(self.contract)
-        if self.contract in {self.owner, self.to}:
-            raise InvalidOperation(field="contract", reason="is a party to its own transfer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreezeBalance:
-    """Stake TRX for a resource (Stake 2.0).
-
-    Raises:
-        InvalidOperation: less than 1 TRX or more than 2^63-1 sun (FreezeBalanceV2Actuator).
-        InvalidAddress: the owner was never checked.
-    """
-
-    owner: Address
-    amount_sun: int
-    resource: Resource
-
-    def __post_init__(self) -> None:
-        require_amount("amount_sun", self.amount_sun, at_least=SUN_PER_TRX)
-        address_bytes(self.owner)
-        _require_resource(self.resource)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnfreezeBalance:
-    """Begin to take staked TRX back (Stake 2.0).
-
-    Raises:
-        InvalidOperation: the amount is not in 1..2^63-1 sun (UnfreezeBalanceV2Actuator).
-        InvalidAddress: the owner was never checked.
-    """
-
-    owner: Address
-    amount_sun: int
-    resource: Resource
-
-    def __post_init__(self) -> None:
-        require_amount("amount_sun", self.amount_sun)
-        address_bytes(self.owner)
-        _require_resource(self.resource)
-
-
-Operation = TransferTrx | TransferTrc20 | FreezeBalance | UnfreezeBalance
-"""Everything this project signs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +81,13 @@ def require_amount(field: str, amount: int, *, at_least: int = 1) -> None:
         raise InvalidOperation(field=field, reason="does not fit 64 bits")
 
 
-def _require_recipient(owner: Address, to: Address) -> None:
+def require_recipient(owner: Address, to: Address) -> None:
+    """Refuse the owner itself, the zero address and addresses that were never checked.
+
+    Raises:
+        InvalidOperation: the recipient is the owner or the zero address.
+        InvalidAddress: an address was never checked.
+    """
     address_bytes(owner)
     if evm_bytes(to) == ZERO_EVM_ADDRESS:
         raise InvalidOperation(field="to", reason="is the zero address")
@@ -177,6 +95,7 @@ def _require_recipient(owner: Address, to: Address) -> None:
         raise InvalidOperation(field="to", reason="is the owner itself")
 
 
-def _require_resource(resource: Resource) -> None:
+def require_resource(resource: Resource) -> None:
+    """Refuse anything but a resource; raises InvalidOperation."""
     if type(resource) is not Resource:
         raise InvalidOperation(field="resource", reason="is neither bandwidth nor energy")
