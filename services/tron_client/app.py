@@ -4,21 +4,60 @@ from fastapi import FastAPI
 
 from services import tron_client
 from services.tron_client.abi_reader import AbiReader
-from services.tron_client.loops import loops
+from services.tron_client.domain.broadcasting import STOP_FILE
+from services.tron_client.domain.tokens import Tokens
+from services.tron_client.loops import credit_loop, loops, reconcile_loop
 from services.tron_client.node import Endpoint, NodeHttp, Transport
 from services.tron_client.node.client import Node
-from services.tron_client.routes import router
+from services.tron_client.routes import ROUTERS, watches
 from services.tron_client.scanner import Scanner
+from services.tron_client.scanner.agreement import Agreement
+from services.tron_client.scanner.coverage import Coverage
+from services.tron_client.scanner.outgoing import Outgoing
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.service import ChainFacts, TronClient
+from services.tron_client.scanner.reconciliation import Reconciliation, ReconciliationPolicy
+from services.tron_client.scanner.rescans import Rescans
+from services.tron_client.scanner.solidity import Proofs
+from services.tron_client.scanner.stalls import Stall
+from services.tron_client.scanner.witnesses import Witnesses
+from services.tron_client.service import (
+    Announcer,
+    ChainFacts,
+    Dials,
+    Explorer,
+    Operators,
+    Outlook,
+    Reads,
+    Transactions,
+    TronClient,
+    Vigil,
+)
+from services.tron_client.service.feeds import (
+    notice_source,
+    token_transfer_source,
+    transfer_source,
+    verdict_source,
+)
 from services.tron_client.settings import Settings
 from services.tron_client.store import SCHEMA, ChainStore
-from services.tron_client.store.sight import load
+from services.tron_client.store.balances import BalanceStore
+from services.tron_client.store.coverage import CoverageStore
+from services.tron_client.store.credits import CreditStore
+from services.tron_client.store.notices import NoticeStore
+from services.tron_client.store.sight import Sight, load
+from services.tron_client.store.witnesses import WitnessStore
 from services.tron_client.tracker import Tracker, TrackPolicy
+from services.tron_client.tracker.gate import BroadcastGate
+from shared.alarms import Alarms
+from shared.feed_keeping import FeedKeeper, feed_limits
 from shared.ids import new_id
+from shared.ledger_clock import LedgerClock
 from shared.tron.address import parse_address
-from shared.tron.networks import FACTS
+from shared.tron.networks import FACTS, Network
+from shared.web.alarms import router as alarms_router
+from shared.web.alarms import watch_alarms
 from shared.web.application import application
+from shared.web.feeds import router as feeds_router
 from shared.web.runtime import Runtime
 
 
@@ -35,35 +74,185 @@ def create(
         endpoint, facts = _endpoint(settings), _facts(settings, runtime)
         store = ChainStore(await runtime.storage(SCHEMA), clock=runtime.clock, new_id=new_id)
         sight = await load(store)
+        alarms = await _alarms(store, runtime)
+        gate = await _gate(store, settings, runtime)
         node = _node(endpoint, settings, runtime, node_transport)
+        agreement = await _agreement(node, store, sight, alarms, settings=settings, runtime=runtime)
+        coverage_store = CoverageStore(store)
         scanner = Scanner(
             chain=node,
             store=store,
             sight=sight,
             clock=runtime.clock,
             policy=_scan_policy(settings, facts),
+            stall=Stall("scan_stalled", alarms),
+            proofs=Proofs(
+                witnesses=_witnesses(node, store, alarms, settings, runtime), agreement=agreement
+            ),
             metrics=runtime.metrics,
         )
-        tracker = Tracker(
-            node=node, store=store, sight=sight, clock=runtime.clock, policy=_track_policy(settings)
+        rescans = Rescans(
+            chain=node,
+            store=coverage_store,
+            sight=sight,
+            clock=runtime.clock,
+            policy=_scan_policy(settings, facts),
+            stall=Stall("rescan_stalled", alarms),
+            agreement=agreement,
         )
-        service = TronClient(
+        tracker = Tracker(
+            node=node,
             store=store,
             sight=sight,
-            node=node,
-            tracker=tracker,
-            abi_reader=AbiReader(node),
             clock=runtime.clock,
-            facts=facts,
+            policy=_track_policy(settings),
+            gate=gate,
+            judges=lambda: {"own": node},
+            alarms=alarms,
+        )
+        vigil = Vigil(
+            sight=sight,
+            alarms=alarms,
+            operators=Operators(
+                others=dict, store=store, sight=sight, alarms=alarms, clock=runtime.clock
+            ),
+            cannot_pay=lambda: None,
+            clock=runtime.clock,
             max_head_age_s=settings.max_head_age_s,
         )
+        dials = Dials(store=store, sight=sight, clock=runtime.clock, metrics=runtime.metrics)
+        service = TronClient(
+            chain=Outlook(
+                notices=NoticeStore(store),
+                vigil=vigil,
+                dials=dials,
+                sight=sight,
+                node=node,
+                clock=runtime.clock,
+                facts=facts,
+                max_head_age_s=settings.max_head_age_s,
+            ),
+            reads=Reads(
+                node=node,
+                abi_reader=AbiReader(node),
+                usdt=facts.token,
+                is_watched=sight.watched.__contains__,
+            ),
+            explorer=Explorer(node=node, store=store, sight=sight),
+            coverage=Coverage(
+                store=coverage_store, sight=sight, clock=runtime.clock, new_id=new_id
+            ),
+            outgoing=Outgoing(chain=node, store=store, sight=sight),
+            transactions=Transactions(store=store, tracker=tracker),
+            transfers=transfer_source(store, runtime.clock),
+            token_transfers=token_transfer_source(store, runtime.clock),
+            verdicts=verdict_source(store, runtime.clock),
+            notices=notice_source(store, runtime.clock),
+            feeds=_feeds(store, alarms, settings, runtime),
+            alarms=alarms,
+            announcer=Announcer(store=NoticeStore(store), alarms=alarms, clock=runtime.clock),
+            vigil=vigil,
+            operators=vigil.operators,
+            dials=dials,
+        )
         _show(service, runtime)
-        await runtime.run(*loops(service, scanner, tracker, settings))
+        await runtime.run(
+            *loops(service, scanner, rescans, tracker, settings),
+            credit_loop(agreement),
+            reconcile_loop(
+                _reconciliation(
+                    node, store, sight, alarms, policy=_reconciliation_policy(settings, facts)
+                ),
+                settings,
+            ),
+            watch_alarms(alarms, runtime),
+            service.feeds.loop(),
+        )
         return service
 
     return application(
-        runtime, build=build, routers=(router,), description=str(tron_client.__doc__)
+        runtime,
+        build=build,
+        routers=(*ROUTERS, alarms_router, feeds_router),
+        description=str(tron_client.__doc__),
+        larger_bodies={watches.PATH: watches.MAX_BODY_BYTES},
     )
+
+
+def _reconciliation(
+    node: Node, store: ChainStore, sight: Sight, alarms: Alarms, *, policy: ReconciliationPolicy
+) -> Reconciliation:
+    return Reconciliation(
+        node=node,
+        store=BalanceStore(store),
+        sight=sight,
+        policy=policy,
+        alarms=alarms,
+    )
+
+
+def _reconciliation_policy(settings: Settings, facts: ChainFacts) -> ReconciliationPolicy:
+    return ReconciliationPolicy(token=facts.token, addresses_per_round=settings.reconcile_addresses)
+
+
+async def _alarms(store: ChainStore, runtime: Runtime) -> Alarms:
+    alarms = Alarms(
+        storage=store.storage, clock=runtime.clock, new_id=new_id, metrics=runtime.metrics
+    )
+    await alarms.load()
+    return alarms
+
+
+def _feeds(store: ChainStore, alarms: Alarms, settings: Settings, runtime: Runtime) -> FeedKeeper:
+    return FeedKeeper(
+        storage=store.storage,
+        feeds=SCHEMA.feeds,
+        limits=feed_limits(settings),
+        alarms=alarms,
+        clock=runtime.clock,
+        metrics=runtime.metrics,
+    )
+
+
+def _witnesses(
+    node: Node, store: ChainStore, alarms: Alarms, settings: Settings, runtime: Runtime
+) -> Witnesses:
+    return Witnesses(
+        operators=lambda: {"own": node},
+        store=WitnessStore(store),
+        clock=runtime.clock,
+        alarms=alarms,
+        expects_two=settings.tron_network is Network.MAINNET,
+    )
+
+
+async def _agreement(
+    node: Node,
+    store: ChainStore,
+    sight: Sight,
+    alarms: Alarms,
+    *,
+    settings: Settings,
+    runtime: Runtime,
+) -> Agreement:
+    ledger = LedgerClock(store.storage, runtime.clock)
+    await ledger.load()
+    return Agreement(
+        operators=lambda: {"own": node},
+        store=CreditStore(store),
+        sight=sight,
+        clock=runtime.clock,
+        ledger=ledger,
+        policy=settings.credit_policy(),
+        alarms=alarms,
+    )
+
+
+async def _gate(store: ChainStore, settings: Settings, runtime: Runtime) -> BroadcastGate:
+    stop_file = settings.database_path("tron-client").with_name(STOP_FILE)
+    gate = BroadcastGate(store=store, clock=runtime.clock, is_stopped_by_file=stop_file.exists)
+    await gate.load()
+    return gate
 
 
 def _node(
@@ -76,8 +265,8 @@ def _node(
 
 
 def _show(service: TronClient, runtime: Runtime) -> None:
-    runtime.readiness.add("chain", service.reason)
-    runtime.probes.details, runtime.probes.stats = service.details, service.counts
+    runtime.readiness.add("chain", service.chain.reason)
+    runtime.probes.details, runtime.probes.stats = service.chain.details, service.dials.counts
 
 
 def _track_policy(settings: Settings) -> TrackPolicy:
@@ -102,7 +291,7 @@ def _endpoint(settings: Settings) -> Endpoint:
 
 def _scan_policy(settings: Settings, facts: ChainFacts) -> ScanPolicy:
     return ScanPolicy(
-        token=facts.token,
+        tokens=Tokens(facts.token, settings.other_tokens()),
         genesis=facts.genesis_block_id,
         start_height=settings.start_height(),
         batch_blocks=settings.scan_batch_blocks,

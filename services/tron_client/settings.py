@@ -5,7 +5,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
+from services.tron_client.domain.credits import CreditPolicy
+from services.tron_client.domain.tokens import Token, parse_token
 from shared.config import SERVICES, ServiceSettings, port_variable, read_secret
+from shared.money import BASE_UNITS_PER_COIN, Currency
 from shared.tron.networks import Network
 
 NODES: Final = {
@@ -112,6 +115,35 @@ class Settings(ServiceSettings):
         validation_alias="SOLID_POLL_BLOCKS",
         description="Blocks between looks at the solid head. Default: 10, on the devnet 1.",
     )
+    tokens: str = Field(
+        default="",
+        validation_alias="TRC20_TOKENS",
+        description="Tokens besides USDT whose transfers are told: SYMBOL:CONTRACT:DECIMALS, by commas.",
+    )
+    agreed_from_usdt: int = Field(
+        default=1_000,
+        ge=0,
+        validation_alias="AGREED_FROM_USDT",
+        description="Whole USDT from which a deposit waits until a second operator bears it out.",
+    )
+    agreed_from_trx: int = Field(
+        default=3_000,
+        ge=0,
+        validation_alias="AGREED_FROM_TRX",
+        description="Whole TRX from which a deposit waits until a second operator bears it out.",
+    )
+    one_word_daily_usdt: int = Field(
+        default=10_000,
+        ge=0,
+        validation_alias="ONE_WORD_DAILY_USDT",
+        description="Whole USDT of smaller deposits in a day on one operator's word; mainnet only.",
+    )
+    one_word_daily_trx: int = Field(
+        default=30_000,
+        ge=0,
+        validation_alias="ONE_WORD_DAILY_TRX",
+        description="Whole TRX moved by contracts in a day on one operator's word; mainnet only.",
+    )
     held_blocks: int = Field(
         default=30_000,
         ge=200,
@@ -148,6 +180,21 @@ class Settings(ServiceSettings):
         description="Seconds between reads of the chain parameters.",
     )
 
+    reconcile_interval_s: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        validation_alias="RECONCILE_INTERVAL_S",
+        description="Seconds between looks at what watched addresses hold in solid blocks.",
+    )
+    reconcile_addresses: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        validation_alias="RECONCILE_ADDRESSES",
+        description="Addresses in one such look; each costs two calls of the node.",
+    )
+
     @field_validator("node_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
@@ -164,6 +211,16 @@ class Settings(ServiceSettings):
             raise ValueError("must be 'now' or a height from 1")
         return value
 
+    @field_validator("tokens")
+    @classmethod
+    def _is_tokens(cls, value: str) -> str:
+        _tokens(value)
+        return value
+
+    def other_tokens(self) -> list[Token]:
+        """Return the tokens that are told besides USDT."""
+        return _tokens(self.tokens)
+
     def endpoint_url(self) -> str:
         """Return where the node is."""
         return self.node_url or NODES[self.tron_network]
@@ -176,6 +233,22 @@ class Settings(ServiceSettings):
         """Return how many blocks lie between looks at the solid head."""
         is_devnet = self.tron_network is Network.DEVNET
         return self.solid_poll_blocks or (_DEVNET_POLL_BLOCKS if is_devnet else _POLL_BLOCKS)
+
+    def credit_policy(self) -> CreditPolicy:
+        """Return which deposits one operator's word is not enough for."""
+        is_mainnet = self.tron_network is Network.MAINNET
+        daily = {
+            Currency.USDT: self.one_word_daily_usdt * BASE_UNITS_PER_COIN,
+            Currency.TRX: self.one_word_daily_trx * BASE_UNITS_PER_COIN,
+        }
+        return CreditPolicy(
+            agreed_from={
+                Currency.USDT: self.agreed_from_usdt * BASE_UNITS_PER_COIN,
+                Currency.TRX: self.agreed_from_trx * BASE_UNITS_PER_COIN,
+            },
+            daily=daily if is_mainnet else {},
+            needs_second=is_mainnet,
+        )
 
     def slot_ms(self) -> int:
         """Return how long no next block is asked for; the devnet may run faster than its clock is read."""
@@ -193,3 +266,7 @@ class Settings(ServiceSettings):
         if path.exists():
             return read_secret(path, purpose="the TronGrid key").decode().strip()
         return self.node_api_key.get_secret_value() if self.node_api_key else None
+
+
+def _tokens(text: str) -> list[Token]:
+    return [parse_token(each.strip()) for each in text.split(",") if each.strip()]

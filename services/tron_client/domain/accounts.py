@@ -1,14 +1,27 @@
 """An account as a node tells it at its head; never used to credit money."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.permissions import (
+    Permissions,
+    PrintedPermission,
+    permissions_view,
+    read_address,
+    read_permissions,
+)
 from shared.clock import rfc3339
-from shared.models.tron_client import AccountView, FrozenView, ResourcesView, UnfreezingView
+from shared.models.tron_client import (
+    AccountView,
+    FrozenView,
+    ResourcesView,
+    UnfreezingView,
+    VoteView,
+)
 from shared.money import Sun, format_base_units
 from shared.tron.address import Address
 from shared.tron.operation import Resource
@@ -37,12 +50,43 @@ class _Unfrozen(msgspec.Struct):
     unfreeze_expire_time: _Moment = 0
 
 
-class _Account(msgspec.Struct):
+class _Vote(msgspec.Struct):
+    vote_address: str = ""
+    vote_count: _Amount = 0
+
+
+class _AccountResource(
+    msgspec.Struct,
+    rename={
+        "delegated": "delegated_frozenV2_balance_for_energy",
+        "received": "acquired_delegated_frozenV2_balance_for_energy",
+    },
+):
+    delegated: _Amount = 0
+    received: _Amount = 0
+
+
+class _Account(
+    msgspec.Struct,
+    rename={
+        "frozen": "frozenV2",
+        "unfrozen": "unfrozenV2",
+        "delegated_bandwidth": "delegated_frozenV2_balance_for_bandwidth",
+        "received_bandwidth": "acquired_delegated_frozenV2_balance_for_bandwidth",
+    },
+):
     address: str = ""
     type: str = ""
     balance: _Amount = 0
-    frozenV2: list[_Frozen] = []  # noqa: N815 - a node's own word
-    unfrozenV2: list[_Unfrozen] = []  # noqa: N815 - a node's own word
+    frozen: list[_Frozen] = []
+    unfrozen: list[_Unfrozen] = []
+    delegated_bandwidth: _Amount = 0
+    received_bandwidth: _Amount = 0
+    account_resource: _AccountResource = msgspec.field(default_factory=_AccountResource)
+    votes: list[_Vote] = []
+    owner_permission: PrintedPermission | None = None
+    witness_permission: PrintedPermission | None = None
+    active_permission: list[PrintedPermission] = []
 
 
 class _Resources(
@@ -75,7 +119,14 @@ class Staked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An account with its resources."""
+    """An account with its resources.
+
+    Attributes:
+        delegated: TRX staked here whose resource others use; not part of ``frozen``.
+        received: TRX staked by others whose resource is used here.
+        votes: for witnesses, by address.
+        permissions: None where the node prints none.
+    """
 
     address: Address
     is_activated: bool
@@ -89,6 +140,10 @@ class Account:
     energy_used: int
     frozen: tuple[Staked, ...]
     unfreezing: tuple[Staked, ...]
+    delegated: tuple[Staked, ...] = ()
+    received: tuple[Staked, ...] = ()
+    votes: tuple[tuple[Address, int], ...] = ()
+    permissions: Permissions | None = None
 
 
 def read_account(
@@ -117,15 +172,26 @@ def read_account(
         energy_used=has.energy_used,
         frozen=tuple(
             _staked(each.type, each.amount, None)
-            for each in said.frozenV2
+            for each in said.frozen
             if _counts(each.type, each.amount)
         ),
         unfreezing=tuple(
             _staked(each.type, each.unfreeze_amount, each.unfreeze_expire_time)
-            for each in said.unfrozenV2
+            for each in said.unfrozen
             if _counts(each.type, each.unfreeze_amount)
         ),
+        delegated=_lent(said.delegated_bandwidth, said.account_resource.delegated),
+        received=_lent(said.received_bandwidth, said.account_resource.received),
+        votes=tuple((read_address(each.vote_address), each.vote_count) for each in said.votes),
+        permissions=read_permissions(
+            said.owner_permission, said.witness_permission, said.active_permission
+        ),
     )
+
+
+def _lent(bandwidth_sun: int, energy_sun: int) -> tuple[Staked, ...]:
+    both = (("BANDWIDTH", bandwidth_sun), ("ENERGY", energy_sun))
+    return tuple(_staked(kind, amount, None) for kind, amount in both if amount)
 
 
 def _counts(kind: str, amount: int) -> bool:
@@ -155,10 +221,7 @@ def account_view(account: Account) -> AccountView:
             energy_limit=account.energy_limit,
             energy_used=account.energy_used,
         ),
-        frozen=[
-            FrozenView(resource=each.resource, amount_sun=str(each.amount_sun))
-            for each in account.frozen
-        ],
+        frozen=_frozen_views(account.frozen),
         unfreezing=[
             UnfreezingView(
                 resource=each.resource,
@@ -167,4 +230,12 @@ def account_view(account: Account) -> AccountView:
             )
             for each in account.unfreezing
         ],
+        delegated=_frozen_views(account.delegated),
+        received=_frozen_views(account.received),
+        votes=[VoteView(witness=witness, count=count) for witness, count in account.votes],
+        permissions=permissions_view(account.permissions),
     )
+
+
+def _frozen_views(stakes: Iterable[Staked]) -> list[FrozenView]:
+    return [FrozenView(resource=each.resource, amount_sun=str(each.amount_sun)) for each in stakes]

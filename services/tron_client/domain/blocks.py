@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.tron_client.domain.tokens import Token, Tokens
 from shared.errors import Unavailable
 from shared.models.tron_client import TransferSource
 from shared.tron import abi
@@ -41,7 +42,10 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeTransfer:
-    """TRX moved by a transfer contract; addresses are the 20 bytes that contracts see."""
+    """TRX moved by a transaction itself, or by a contract that it called.
+
+    Addresses are the 20 bytes that contracts see.
+    """
 
     sender: bytes
     recipient: bytes
@@ -55,12 +59,31 @@ class BodyTransaction:
     Attributes:
         txid: recomputed from its bytes.
         result: ``ret[0].contractRet``.
-        transfer: what it moves if it is a TRX transfer.
+        transfer: the TRX that it moves itself: all of a transfer, or what comes with a call.
+        raw_data: those bytes.
+        signatures: hexadecimal, as the node prints them; nothing checks them here.
     """
 
     txid: str
     result: str
     transfer: NativeTransfer | None
+    raw_data: bytes = b""
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What a header is signed with.
+
+    Attributes:
+        witness: whom the header names as its maker, 21 bytes but in a genesis block.
+        header: the bytes that are signed.
+        signature: 65 bytes of a true one.
+    """
+
+    witness: bytes
+    header: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +92,7 @@ class Body:
 
     anchor: Anchor
     parent_id: str
+    seal: Seal
     transactions: tuple[BodyTransaction, ...]
 
 
@@ -90,6 +114,11 @@ class Receipt:
         is_failed: the receipt's own ``result`` is FAILED.
         message: why it failed, in the node's words.
         output: what the contract returned, hexadecimal.
+        internal: TRX that contracts moved, in the receipt's own order; one that moved nothing keeps
+            its place with an amount of 0. Empty where the node does not provide them.
+        claimed_sun: rewards that were taken out.
+        withdrawn_sun: what came back from unfreezing.
+        restaked_sun: what was on its way out and is staked again.
     """
 
     txid: str
@@ -105,6 +134,10 @@ class Receipt:
     message: str
     output: str
     logs: tuple[Log, ...]
+    internal: tuple[NativeTransfer, ...] = ()
+    claimed_sun: int = 0
+    withdrawn_sun: int = 0
+    restaked_sun: int = 0
 
     @property
     def succeeded(self) -> bool:
@@ -131,7 +164,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Money that a successful transaction moved; ``position`` is absolute in its own list (H21)."""
+    """Money that a successful transaction moved; ``position`` is absolute in its own list (H21).
+
+    ``contract`` is None for TRX, ``token`` None for TRX and USDT.
+    """
 
     txid: str
     source: TransferSource
@@ -140,6 +176,7 @@ class Movement:
     sender: Address
     recipient: Address
     amount: int
+    token: Token | None = None
 
 
 IsWatched = Callable[[bytes], bool]
@@ -176,11 +213,11 @@ def _agree(transaction: BodyTransaction, receipt: Receipt) -> bool:
     return receipt.succeeded == (transaction.result == SUCCESS)
 
 
-def movements(block: Block, *, token: Address, is_watched: IsWatched) -> list[Movement]:
+def movements(block: Block, *, tokens: Tokens, is_watched: IsWatched) -> list[Movement]:
     """Return what a block moved from or to watched addresses, in its order, nothing of zero value.
 
-    TRX comes from transfer contracts; tokens from Transfer logs of the one contract, whichever
-    contract was called.
+    TRX comes from transfer contracts, from calls that carry it and from what contracts move where
+    the node tells of that; tokens come from Transfer logs, whichever contract was called.
     """
     return [
         movement
@@ -188,63 +225,83 @@ def movements(block: Block, *, token: Address, is_watched: IsWatched) -> list[Mo
         if executed.receipt.succeeded
         for movement in (
             *_native(executed, is_watched),
-            *_logged(executed.receipt, token=token, is_watched=is_watched),
+            *_logged(executed.receipt, tokens=tokens, is_watched=is_watched),
+            *_internal(executed.receipt, is_watched),
         )
     ]
 
 
-def transfer_logs(
-    receipt: Receipt, *, only: Address | None = None
-) -> list[tuple[int, abi.TransferLog]]:
+def transfer_logs(receipt: Receipt) -> list[tuple[int, abi.TransferLog]]:
     """Return the TRC-20 Transfer logs of a receipt with their absolute positions."""
     found = []
     for position, log in enumerate(receipt.logs):
         decoded = abi.decode_transfer_log(log.address, log.topics, log.data)
-        if decoded is not None and only in {None, decoded.contract}:
+        if decoded is not None:
             found.append((position, decoded))
     return found
 
 
 def _native(executed: Executed, is_watched: IsWatched) -> list[Movement]:
     transfer = executed.transaction.transfer
-    if transfer is None or transfer.amount_sun == 0:
+    if transfer is None or not _moves(transfer, is_watched):
         return []
-    if not is_watched(transfer.sender) and not is_watched(transfer.recipient):
-        return []
+    return [_trx(executed.receipt, TransferSource.NATIVE, 0, transfer)]
+
+
+def _internal(receipt: Receipt, is_watched: IsWatched) -> list[Movement]:
     return [
-        Movement(
-            txid=executed.receipt.txid,
-            source=TransferSource.NATIVE,
-            position=0,
-            contract=None,
-            sender=address_from_bytes(transfer.sender),
-            recipient=address_from_bytes(transfer.recipient),
-            amount=transfer.amount_sun,
-        )
+        _trx(receipt, TransferSource.INTERNAL, position, transfer)
+        for position, transfer in enumerate(receipt.internal)
+        if _moves(transfer, is_watched)
     ]
 
 
-def _logged(receipt: Receipt, *, token: Address, is_watched: IsWatched) -> list[Movement]:
-    if not any(_may_concern(log, is_watched) for log in receipt.logs):
-        return []
+def _moves(transfer: NativeTransfer, is_watched: IsWatched) -> bool:
+    return transfer.amount_sun > 0 and (
+        is_watched(transfer.sender) or is_watched(transfer.recipient)
+    )
+
+
+def _trx(
+    receipt: Receipt, source: TransferSource, position: int, transfer: NativeTransfer
+) -> Movement:
+    return Movement(
+        txid=receipt.txid,
+        source=source,
+        position=position,
+        contract=None,
+        sender=address_from_bytes(transfer.sender),
+        recipient=address_from_bytes(transfer.recipient),
+        amount=transfer.amount_sun,
+    )
+
+
+def _logged(receipt: Receipt, *, tokens: Tokens, is_watched: IsWatched) -> list[Movement]:
     return [
         Movement(
             txid=receipt.txid,
             source=TransferSource.LOG,
             position=position,
-            contract=log.contract,
-            sender=log.sender,
-            recipient=log.recipient,
-            amount=log.value,
+            contract=decoded.contract,
+            sender=decoded.sender,
+            recipient=decoded.recipient,
+            amount=decoded.value,
+            token=tokens.other(decoded.contract),
         )
-        for position, log in transfer_logs(receipt, only=token)
-        if log.value and _concerns(receipt.logs[position], is_watched)
+        for position, log in enumerate(receipt.logs)
+        if _may_concern(log, tokens, is_watched)
+        if (decoded := abi.decode_transfer_log(log.address, log.topics, log.data)) is not None
+        if decoded.value
     ]
 
 
-def _may_concern(log: Log, is_watched: IsWatched) -> bool:
+def _may_concern(log: Log, tokens: Tokens, is_watched: IsWatched) -> bool:
     """Sort out by raw bytes what cannot matter, before anything is decoded."""
-    return len(log.topics) == _TRANSFER_TOPICS and _concerns(log, is_watched)
+    return (
+        len(log.topics) == _TRANSFER_TOPICS
+        and tokens.counts(log.address)
+        and _concerns(log, is_watched)
+    )
 
 
 def _concerns(log: Log, is_watched: IsWatched) -> bool:

@@ -15,7 +15,11 @@ _ACTIVATION: Final = "getCreateNewAccountFeeInSystemContract"
 _ACTIVATION_BANDWIDTH: Final = "getCreateAccountFee"
 _MEMO: Final = "getMemoFee"
 _MAX_LIMIT: Final = "getMaxFeeLimit"
-_FEES: Final = (_ENERGY, _BANDWIDTH, _ACTIVATION, _ACTIVATION_BANDWIDTH, _MEMO, _MAX_LIMIT)
+READING_ID: Final = "parameters"
+FEES: Final = (_ENERGY, _BANDWIDTH, _ACTIVATION, _ACTIVATION_BANDWIDTH, _MEMO, _MAX_LIMIT)
+
+FIGURES: Final = frozenset({"getTotalEnergyAverageUsage", "getTotalEnergyCurrentLimit"})
+"""Listed among the parameters, but moved by use and not by votes (java-tron EnergyProcessor)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,16 @@ class Parameters:
     read_at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """All chain parameters as they were when one of them last changed; kept to notice changes."""
+
+    id: str = READING_ID
+    version: int = 0
+    values: Mapping[str, int]
+    read_at_ms: int
+
+
 def read_parameters(values: Mapping[str, int], *, now_ms: int) -> Parameters:
     """Pick the parameters; one that a node lists without a value is 0.
 
@@ -45,7 +59,7 @@ def read_parameters(values: Mapping[str, int], *, now_ms: int) -> Parameters:
         InconsistentBlock: the two without which no fee can be told are not even listed, or a fee is
             below zero.
     """
-    if any(values.get(name, 0) < 0 for name in _FEES):
+    if any(values.get(name, 0) < 0 for name in FEES):
         raise InconsistentBlock("a fee among the chain parameters is below zero")
     if _ENERGY not in values or _BANDWIDTH not in values:
         raise InconsistentBlock("the chain parameters lack the prices of energy and bandwidth")

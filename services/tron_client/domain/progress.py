@@ -5,6 +5,7 @@ from typing import Final
 
 from services.tron_client.domain.blocks import Anchor, Block
 from shared.errors import Unavailable
+from shared.tron.address import Address
 
 PROGRESS_ID: Final = "progress"
 
@@ -51,6 +52,8 @@ class HeldBlock:
         id: the block id.
         version: of the record.
         touches: 1 when it holds a transfer of a watched address or a transaction of ours.
+        witness: address of the witness that made it, empty for the one that scanning began after.
+        signer: address of the key that signed it.
     """
 
     id: str
@@ -59,6 +62,8 @@ class HeldBlock:
     parent_id: str
     timestamp_ms: int
     touches: int
+    witness: str = ""
+    signer: str = ""
 
     @property
     def anchor(self) -> Anchor:
@@ -66,7 +71,7 @@ class HeldBlock:
         return Anchor(height=self.height, block_id=self.id, timestamp_ms=self.timestamp_ms)
 
 
-def held(block: Block, *, touches: bool) -> HeldBlock:
+def held(block: Block, *, touches: bool, witness: Address, signer: Address) -> HeldBlock:
     """Return a block as it is held."""
     return HeldBlock(
         id=block.anchor.block_id,
@@ -74,6 +79,8 @@ def held(block: Block, *, touches: bool) -> HeldBlock:
         parent_id=block.parent_id,
         timestamp_ms=block.anchor.timestamp_ms,
         touches=int(touches),
+        witness=witness,
+        signer=signer,
     )
 
 

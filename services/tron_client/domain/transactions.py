@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.tron_client.domain.blocks import Anchor, Receipt, transfer_logs
+from services.tron_client.domain.permissions import Permissions
+from services.tron_client.domain.reactions import LATER_FACTOR, Reaction, reaction_to
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.models.tron_client import (
     BroadcastOutcome,
     LogView,
+    MayLandView,
     ReceiptView,
     SignedTransaction,
+    StoredTransactionView,
     TransactionState,
     TransactionView,
 )
@@ -45,8 +49,7 @@ ALLOWED: Final[Mapping[TransactionState, frozenset[TransactionState]]] = {
     TransactionState.EXPIRED: frozenset(),
 }
 
-NEVER_AGAIN: Final = frozenset({"SIGERROR", "TOO_BIG_TRANSACTION_ERROR"})
-"""What a node says of bytes that no repeat can help."""
+_MAX_MESSAGE: Final = 500
 
 
 class NotATransaction(BadRequest):
@@ -114,6 +117,9 @@ class Effect:
     bandwidth_fee_sun: int
     revert_reason: str | None
     transfers: tuple[KeptLog, ...]
+    claimed_sun: int = 0
+    withdrawn_sun: int = 0
+    restaked_sun: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,7 @@ class Tracked:
         next_broadcast_ms: when the same bytes are sent again; None for never.
         broadcasts: how often they were sent.
         height: of the block that holds it, with that block's id and time.
+        operators: how many node operators' solid trees bear its verdict out.
         is_alarm: 1 when it appeared on chain after it had been found expired.
     """
 
@@ -151,6 +158,7 @@ class Tracked:
     block_id: str | None = None
     block_timestamp_ms: int | None = None
     effect: Effect | None = None
+    operators: int = 0
     is_alarm: int = 0
 
     @property
@@ -214,31 +222,54 @@ class Tracked:
             next_broadcast_ms=next_broadcast_ms,
         )
 
-    def settled(self, effect: Effect) -> "Tracked":
+    def settled(self, effect: Effect, *, operators: int = 1) -> "Tracked":
         """Return it with the verdict of the solid block that holds it."""
         verdict = TransactionState.CONFIRMED if effect.succeeded else TransactionState.FAILED
-        return replace(self.moved_to(verdict), effect=effect)
+        return replace(self.moved_to(verdict), effect=effect, operators=operators)
 
-    def expired(self) -> "Tracked":
-        """Return it proved absent."""
-        return replace(self.moved_to(TransactionState.EXPIRED), next_broadcast_ms=None)
+    def expired(self, *, operators: int = 1) -> "Tracked":
+        """Return it proved absent, on the word of so many operators."""
+        return replace(
+            self.moved_to(TransactionState.EXPIRED), next_broadcast_ms=None, operators=operators
+        )
 
-    def broadcast(self, outcome: Outcome, *, next_broadcast_ms: int) -> "Tracked":
+    def held_back(self, reason: str, *, next_broadcast_ms: int) -> "Tracked":
+        """Return it as it is while nothing of its owner may be broadcast."""
+        message = f"broadcasting is stopped: {reason}"[:_MAX_MESSAGE]
+        told = self.outcome_message if self.broadcasts else message
+        return replace(self, outcome_message=told, next_broadcast_ms=next_broadcast_ms)
+
+    def broadcast(self, outcome: Outcome, *, now_ms: int, interval_ms: int) -> "Tracked":
         """Return it with one more broadcast and what came of it.
 
         Accepted once is accepted; rejected is what every try was, since a try without an answer may
         have been taken.
+
+        Args:
+            outcome: what the nodes made of it.
+            now_ms: the time.
+            interval_ms: between two broadcasts of the same bytes.
         """
         told = self._worth_telling(outcome)
-        again = self.state is TransactionState.PENDING and told.code not in NEVER_AGAIN
         return replace(
             self,
             outcome=told.outcome,
             outcome_code=told.code,
             outcome_message=told.message,
             broadcasts=self.broadcasts + 1,
-            next_broadcast_ms=next_broadcast_ms if again else None,
+            next_broadcast_ms=self._next_ms(told, now_ms=now_ms, interval_ms=interval_ms),
         )
+
+    def _next_ms(self, outcome: Outcome, *, now_ms: int, interval_ms: int) -> int | None:
+        if self.state is not TransactionState.PENDING:
+            return None
+        match reaction_to(outcome.outcome, outcome.code):
+            case Reaction.NEVER:
+                return None
+            case Reaction.LATER:
+                return now_ms + LATER_FACTOR * interval_ms
+            case Reaction.AGAIN:
+                return now_ms + interval_ms
 
     def _worth_telling(self, outcome: Outcome) -> Outcome:
         kept = Outcome(outcome=self.outcome, code=self.outcome_code, message=self.outcome_message)
@@ -249,29 +280,101 @@ class Tracked:
         return replace(outcome, outcome=self.outcome)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A submitted transaction that is well-formed, with who signed it."""
+
+    decoded: DecodedTransaction
+    signers: tuple[Address, ...]
+
+    @property
+    def is_the_owners(self) -> bool:
+        """True when its owner signed alone, as an account may whose permissions were never changed."""
+        return self.decoded.permission_id == 0 and self.signers == (self.decoded.owner,)
+
+
+def checked(request: SignedTransaction) -> Checked:
+    """Check what a submitted transaction is by itself, whatever the chain says of its owner.
+
+    Raises:
+        NotATransaction: bytes that are not canonical or too many, another expiration than said, a
+            signature that no key has made, or two of one key.
+    """
+    try:
+        bytes_ = signed_transaction(
+            bytes.fromhex(request.raw_data), [bytes.fromhex(each) for each in request.signatures]
+        )
+        decoded = decode_transaction(bytes_)
+        digest = bytes.fromhex(decoded.txid)
+        signers = tuple(recover_address(digest, each) for each in decoded.signatures)
+    except (UnexpectedBytes, InvalidOperation, InvalidSignature, ValueError) as error:
+        raise NotATransaction(f"{request.send_key}: {error}") from None
+    if len(bytes_) > MAX_TRANSACTION_BYTES:
+        raise NotATransaction(
+            f"{request.send_key}: it is longer than {MAX_TRANSACTION_BYTES} bytes"
+        )
+    if len(set(signers)) != len(signers):
+        raise NotATransaction(f"{request.send_key}: one key has signed twice")
+    if decoded.expiration_ms != request.expires_at_ms:
+        raise NotATransaction(f"{request.send_key}: it expires when it is not said to")
+    return Checked(decoded=decoded, signers=signers)
+
+
+def require_permission(
+    request: SignedTransaction, given: Checked, permissions: Permissions | None
+) -> None:
+    """Require that the signers together may do this for the owner (java-tron checkWeight).
+
+    Args:
+        request: what was submitted.
+        given: the same, checked.
+        permissions: the owner's as they are on chain; None where there are none, which leaves the
+            owner alone.
+
+    Raises:
+        NotATransaction: no such permission, not for this kind of contract, a stranger's signature,
+            or too little weight.
+    """
+    decoded = given.decoded
+    permission = None if permissions is None else permissions.by_id(decoded.permission_id)
+    if permission is None:
+        if given.is_the_owners:
+            return
+        raise NotATransaction(f"{request.send_key}: the signatures are not its owner's")
+    if not permission.allows(decoded.kind):
+        raise NotATransaction(
+            f"{request.send_key}: permission {permission.id} is not for {decoded.kind}"
+        )
+    weights = dict(permission.keys)
+    strangers = [each for each in given.signers if each not in weights]
+    if strangers:
+        raise NotATransaction(
+            f"{request.send_key}: {strangers[0]} has no part in permission {permission.id}"
+        )
+    weight = sum(weights[each] for each in given.signers)
+    if weight < permission.threshold:
+        raise NotATransaction(
+            f"{request.send_key}: the signatures weigh {weight} of {permission.threshold}"
+        )
+
+
 def received(
     request: SignedTransaction,
+    given: Checked,
     *,
     head: Anchor,
     reference_height: int | None,
     now_ms: int,
     next_broadcast_ms: int,
 ) -> Tracked:
-    """Check a submitted transaction by itself and return it as it is to be stored.
+    """Return a checked transaction as it is to be stored.
 
     Raises:
-        NotATransaction: bytes that are not canonical, signatures that are not the owner's, another
-            expiration than said, one more than a day away, or too many bytes.
+        NotATransaction: it expires more than a day from now.
     """
-    try:
-        decoded = _decoded(request)
-    except (UnexpectedBytes, InvalidOperation, InvalidSignature, ValueError) as error:
-        raise NotATransaction(f"{request.send_key}: {error}") from None
-    latest_ms = max(now_ms, head.timestamp_ms) + MAX_LIFETIME_MS
-    if decoded.expiration_ms != request.expires_at_ms or decoded.expiration_ms > latest_ms:
-        raise NotATransaction(
-            f"{request.send_key}: it expires when it is not said to, or more than a day from now"
-        )
+    decoded = given.decoded
+    if decoded.expiration_ms > max(now_ms, head.timestamp_ms) + MAX_LIFETIME_MS:
+        raise NotATransaction(f"{request.send_key}: it expires more than a day from now")
     return Tracked(
         id=decoded.txid,
         send_key=request.send_key,
@@ -283,19 +386,6 @@ def received(
         stored_height=head.height,
         next_broadcast_ms=next_broadcast_ms,
     )
-
-
-def _decoded(request: SignedTransaction) -> DecodedTransaction:
-    bytes_ = signed_transaction(
-        bytes.fromhex(request.raw_data), [bytes.fromhex(each) for each in request.signatures]
-    )
-    if len(bytes_) > MAX_TRANSACTION_BYTES:
-        raise UnexpectedBytes(what=f"more than {MAX_TRANSACTION_BYTES} of them")
-    decoded = decode_transaction(bytes_)
-    signers = {recover_address(bytes.fromhex(decoded.txid), each) for each in decoded.signatures}
-    if decoded.permission_id == 0 and signers != {decoded.owner}:
-        raise InvalidSignature(reason="it is not its owner's")
-    return decoded
 
 
 def reference_of(raw_data: str, *, head_height: int) -> tuple[int, str] | None:
@@ -331,6 +421,9 @@ def effect_of(receipt: Receipt) -> Effect:
         bandwidth_used=receipt.bandwidth_used,
         bandwidth_fee_sun=receipt.bandwidth_fee_sun,
         revert_reason=_reason(receipt),
+        claimed_sun=receipt.claimed_sun,
+        withdrawn_sun=receipt.withdrawn_sun,
+        restaked_sun=receipt.restaked_sun,
         transfers=tuple(
             KeptLog(
                 position=position,
@@ -363,27 +456,54 @@ def transaction_view(tracked: Tracked) -> TransactionView:
         broadcasts=tracked.broadcasts,
         expires_at_ms=tracked.expires_at_ms,
         block=None if block is None else block_ref(block),
-        receipt=None
-        if effect is None
-        else ReceiptView(
-            result=effect.result,
-            fee_sun=str(effect.fee_sun),
-            energy_used=effect.energy_used,
-            energy_fee_sun=str(effect.energy_fee_sun),
-            bandwidth_used=effect.bandwidth_used,
-            bandwidth_fee_sun=str(effect.bandwidth_fee_sun),
-            transfers=[
-                LogView(
-                    position=log.position,
-                    contract_address=log.contract,
-                    sender=log.sender,
-                    recipient=log.recipient,
-                    amount_base_units=log.amount_base_units,
-                )
-                for log in effect.transfers
-            ],
-            revert_reason=effect.revert_reason,
-        ),
+        receipt=None if effect is None else receipt_view(effect),
+        operators=tracked.operators,
+    )
+
+
+def receipt_view(effect: Effect) -> ReceiptView:
+    """Write what a transaction did."""
+    return ReceiptView(
+        result=effect.result,
+        fee_sun=str(effect.fee_sun),
+        energy_used=effect.energy_used,
+        energy_fee_sun=str(effect.energy_fee_sun),
+        bandwidth_used=effect.bandwidth_used,
+        bandwidth_fee_sun=str(effect.bandwidth_fee_sun),
+        claimed_sun=str(effect.claimed_sun),
+        withdrawn_sun=str(effect.withdrawn_sun),
+        restaked_sun=str(effect.restaked_sun),
+        transfers=[
+            LogView(
+                position=log.position,
+                contract_address=log.contract,
+                sender=log.sender,
+                recipient=log.recipient,
+                amount_base_units=log.amount_base_units,
+            )
+            for log in effect.transfers
+        ],
+        revert_reason=effect.revert_reason,
+    )
+
+
+def stored_view(tracked: Tracked) -> StoredTransactionView:
+    """Write a transaction with its bytes, for the signer it came from (H5)."""
+    return StoredTransactionView(
+        **dict(transaction_view(tracked)),
+        owner=tracked.owner,
+        raw_data=tracked.raw_data,
+        signatures=list(tracked.signatures),
+    )
+
+
+def may_land_view(tracked: Tracked) -> MayLandView:
+    """Write what is said of a transaction that nobody can call back."""
+    return MayLandView(
+        txid=tracked.id,
+        send_key=tracked.send_key,
+        owner=tracked.owner,
+        expires_at_ms=tracked.expires_at_ms,
     )
 
 

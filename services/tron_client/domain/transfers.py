@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.tron_client.domain.blocks import Anchor, Movement
-from shared.models.tron_client import TransferSource, TransferState, TransferView
+from services.tron_client.domain.tokens import Token, format_units
+from shared.models.tron_client import (
+    TokenTransferView,
+    TransferSource,
+    TransferState,
+    TransferView,
+)
 from shared.models.wire import BlockRef
 from shared.money import Currency, format_base_units
 from shared.tron.address import Address
@@ -29,6 +35,7 @@ class Transfer:
         id: genesis, txid, source and position: its name for ever (H21).
         version: of the record.
         amount_base_units: decimal digits, for a log may hold more than 64 bits.
+        token: which it is when it is neither TRX nor USDT.
     """
 
     id: str
@@ -44,6 +51,7 @@ class Transfer:
     sender: Address
     recipient: Address
     amount_base_units: str
+    token: Token | None = None
 
     def moved_to(self, state: TransferState) -> "Transfer":
         """Return the transfer in another state; raises ImpossibleTransfer."""
@@ -76,11 +84,12 @@ def seen(movement: Movement, *, genesis: str, block: Anchor) -> Transfer:
         sender=movement.sender,
         recipient=movement.recipient,
         amount_base_units=str(movement.amount),
+        token=movement.token,
     )
 
 
 def transfer_view(transfer: Transfer) -> TransferView:
-    """Write a transfer for the wire."""
+    """Write a transfer of TRX or USDT for the wire."""
     amount = int(transfer.amount_base_units)
     return TransferView(
         transfer_id=transfer.id,
@@ -88,15 +97,35 @@ def transfer_view(transfer: Transfer) -> TransferView:
         txid=transfer.txid,
         source=transfer.source,
         position=transfer.position,
-        block=BlockRef(
-            height=transfer.height,
-            block_id=transfer.block_id,
-            timestamp_ms=transfer.timestamp_ms,
-        ),
+        block=_block_ref(transfer),
         currency=Currency.TRX if transfer.contract is None else Currency.USDT,
         contract_address=transfer.contract,
         sender=transfer.sender,
         recipient=transfer.recipient,
         amount=format_base_units(amount),
         amount_base_units=transfer.amount_base_units,
+    )
+
+
+def token_transfer_view(transfer: Transfer, token: Token) -> TokenTransferView:
+    """Write a transfer of another token than USDT for the wire."""
+    return TokenTransferView(
+        transfer_id=transfer.id,
+        state=transfer.state,
+        txid=transfer.txid,
+        position=transfer.position,
+        block=_block_ref(transfer),
+        contract_address=token.contract,
+        symbol=token.symbol,
+        decimals=token.decimals,
+        sender=transfer.sender,
+        recipient=transfer.recipient,
+        amount=format_units(int(transfer.amount_base_units), decimals=token.decimals),
+        amount_base_units=transfer.amount_base_units,
+    )
+
+
+def _block_ref(transfer: Transfer) -> BlockRef:
+    return BlockRef(
+        height=transfer.height, block_id=transfer.block_id, timestamp_ms=transfer.timestamp_ms
     )

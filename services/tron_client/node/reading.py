@@ -5,7 +5,9 @@ data, and what a transaction moves is read from those same bytes.
 """
 
 import re
+from binascii import unhexlify
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
@@ -20,6 +22,7 @@ from services.tron_client.domain.blocks import (
     Log,
     NativeTransfer,
     Receipt,
+    Seal,
 )
 from services.tron_client.node.outcomes import plain
 from shared.tron import protocol_pb2 as pb
@@ -36,32 +39,39 @@ from shared.tron.blocks import (
 T = TypeVar("T")
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
-_HEX: Final = re.compile(r"([0-9a-fA-F]{2})*")
-_EVM: Final = re.compile(r"[0-9a-fA-F]{40}")
+_EVM_DIGITS: Final = 40
+_WORD_DIGITS: Final = 64
+_SEVEN_BITS: Final = 0x7F
+_RAW_DATA, _SIGNATURE, _RET = 0x0A, 0x12, 0x2A
+"""Keys of the fields 1, 2 and 5 of a transaction, length-delimited (java-tron Tron.proto)."""
+
+_MOVING_NOTES: Final = frozenset(each.hex() for each in (b"call", b"create", b"suicide"))
+_NOTHING_MOVED: Final = NativeTransfer(sender=b"", recipient=b"", amount_sun=0)
 
 
-class _Header(msgspec.Struct):
+class _Header(msgspec.Struct, gc=False):
     raw_data: dict[str, Any]
+    witness_signature: str = ""
 
 
-class _Ret(msgspec.Struct):
+class _Ret(msgspec.Struct, gc=False):
     contractRet: str = ""  # noqa: N815 - a node's own word
 
 
-class _Transaction(msgspec.Struct):
+class _Transaction(msgspec.Struct, gc=False):
     txID: str  # noqa: N815 - a node's own word
     raw_data_hex: str
     signature: list[str] = []
     ret: list[_Ret] = []
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, gc=False):
     blockID: str  # noqa: N815 - a node's own word
     block_header: _Header
     transactions: list[_Transaction] = []
 
 
-class _Resources(msgspec.Struct):
+class _Resources(msgspec.Struct, gc=False):
     energy_usage_total: int = 0
     energy_fee: int = 0
     net_usage: int = 0
@@ -69,13 +79,31 @@ class _Resources(msgspec.Struct):
     result: str | None = None
 
 
-class _Log(msgspec.Struct):
+class _Log(msgspec.Struct, gc=False):
     address: str
     topics: list[str] = []
     data: str = ""
 
 
-class _Receipt(msgspec.Struct):
+class _CallValue(msgspec.Struct, gc=False):
+    callValue: int = 0  # noqa: N815 - a node's own word
+    tokenId: str = ""  # noqa: N815 - a node's own word
+
+
+class _Internal(msgspec.Struct, gc=False):
+    caller_address: str = ""
+    transferTo_address: str = ""  # noqa: N815 - a node's own word
+    callValueInfo: list[_CallValue] = []  # noqa: N815 - a node's own word
+    note: str = ""
+    rejected: bool = False
+
+
+class _Restaked(msgspec.Struct, gc=False):
+    key: str
+    value: int = 0
+
+
+class _Receipt(msgspec.Struct, gc=False):
     id: str
     blockNumber: int  # noqa: N815 - a node's own word
     blockTimeStamp: int  # noqa: N815 - a node's own word
@@ -85,6 +113,10 @@ class _Receipt(msgspec.Struct):
     log: list[_Log] = []
     result: str | None = None
     resMessage: str = ""  # noqa: N815 - a node's own word
+    internal_transactions: list[_Internal] = []
+    withdraw_amount: int = 0
+    withdraw_expire_amount: int = 0
+    cancel_unfreezeV2_amount: list[_Restaked] = []  # noqa: N815 - a node's own word
 
 
 def read_block(answer: Any, *, height: int | None = None) -> Body | None:
@@ -96,9 +128,15 @@ def read_block(answer: Any, *, height: int | None = None) -> Body | None:
     if answer == {}:
         return None
     block = convert(answer, _Block, what="a block")
+    header = _header(block)
     body = Body(
-        anchor=_anchor(block),
-        parent_id=str(block.block_header.raw_data.get("parentHash", "")),
+        anchor=_anchor_of(header, block.blockID),
+        parent_id=header.parent_hash.hex(),
+        seal=Seal(
+            witness=header.witness_address,
+            header=header.serialised(),
+            signature=_bytes(block.block_header.witness_signature),
+        ),
         transactions=tuple(_transaction(each) for each in block.transactions),
     )
     if height is not None and body.anchor.height != height:
@@ -108,7 +146,10 @@ def read_block(answer: Any, *, height: int | None = None) -> Body | None:
 
 def read_anchor(answer: Any) -> Anchor | None:
     """Read a block's header alone; None when the node has none."""
-    return None if answer == {} else _anchor(convert(answer, _Block, what="a block"))
+    if answer == {}:
+        return None
+    block = convert(answer, _Block, what="a block")
+    return _anchor_of(_header(block), block.blockID)
 
 
 def read_blocks(answer: Any, *, first: int) -> list[Body]:
@@ -168,13 +209,17 @@ def check_root(answer: Any) -> None:
         raise InconsistentBlock(f"block {raw.get('number')} holds other transactions than its root")
 
 
-def _anchor(block: _Block) -> Anchor:
+def _header(block: _Block) -> BlockHeader:
     try:
         header = BlockHeader.from_json(block.block_header.raw_data)
         verify_block_id(header, claimed=block.blockID)
     except (InvalidHeader, BlockIdMismatch) as error:
         raise InconsistentBlock(str(error)) from None
-    return Anchor(height=header.number, block_id=block.blockID, timestamp_ms=header.timestamp_ms)
+    return header
+
+
+def _anchor_of(header: BlockHeader, block_id: str) -> Anchor:
+    return Anchor(height=header.number, block_id=block_id, timestamp_ms=header.timestamp_ms)
 
 
 def _transaction(transaction: _Transaction) -> BodyTransaction:
@@ -185,30 +230,39 @@ def _transaction(transaction: _Transaction) -> BodyTransaction:
         txid=transaction.txID,
         result=transaction.ret[0].contractRet if transaction.ret else "",
         transfer=_transfer(raw_data),
+        raw_data=raw_data,
+        signatures=tuple(transaction.signature),
     )
 
 
 def _transfer(raw_data: bytes) -> NativeTransfer | None:
     try:
         contracts = pb.Transaction.raw.FromString(raw_data).contract
-        if len(contracts) != 1 or contracts[0].type != pb.Transaction.Contract.TransferContract:
+        if len(contracts) != 1:
             return None
-        transfer = pb.TransferContract.FromString(contracts[0].parameter.value)
+        kind, value = contracts[0].type, contracts[0].parameter.value
+        if kind == pb.Transaction.Contract.TransferContract:
+            transfer = pb.TransferContract.FromString(value)
+            return _moved(transfer.owner_address, transfer.to_address, transfer.amount)
+        if kind == pb.Transaction.Contract.TriggerSmartContract:
+            call = pb.TriggerSmartContract.FromString(value)
+            if call.call_value:
+                return _moved(call.owner_address, call.contract_address, call.call_value)
     except DecodeError:
         raise InconsistentBlock("a transaction's bytes are no transaction") from None
-    parties = (transfer.owner_address, transfer.to_address)
-    if any(len(each) != ADDRESS_LENGTH for each in parties) or transfer.amount < 0:
+    return None
+
+
+def _moved(sender: bytes, recipient: bytes, amount_sun: int) -> NativeTransfer:
+    if any(len(each) != ADDRESS_LENGTH for each in (sender, recipient)) or amount_sun < 0:
         raise InconsistentBlock("a transfer without its parties or amount")
-    return NativeTransfer(
-        sender=transfer.owner_address[1:],
-        recipient=transfer.to_address[1:],
-        amount_sun=transfer.amount,
-    )
+    return NativeTransfer(sender=sender[1:], recipient=recipient[1:], amount_sun=amount_sun)
 
 
 def _receipt(receipt: _Receipt) -> Receipt:
     if not _HASH.fullmatch(receipt.id):
         raise InconsistentBlock("a receipt without a transaction id")
+    output = "".join(receipt.contractResult)
     return Receipt(
         txid=receipt.id,
         height=receipt.blockNumber,
@@ -220,51 +274,86 @@ def _receipt(receipt: _Receipt) -> Receipt:
         energy_fee_sun=receipt.receipt.energy_fee,
         bandwidth_used=receipt.receipt.net_usage,
         bandwidth_fee_sun=receipt.receipt.net_fee,
-        message=plain(receipt.resMessage),
-        output=_bytes("".join(receipt.contractResult)).hex(),
+        message=plain(receipt.resMessage) if receipt.resMessage else "",
+        output=_bytes(output).hex() if output else "",
         logs=tuple(_log(each) for each in receipt.log),
+        internal=tuple(_internal(each) for each in receipt.internal_transactions),
+        claimed_sun=receipt.withdraw_amount,
+        withdrawn_sun=receipt.withdraw_expire_amount,
+        restaked_sun=sum(each.value for each in receipt.cancel_unfreezeV2_amount),
     )
 
 
 def _log(log: _Log) -> Log:
-    if not _EVM.fullmatch(log.address) or not all(
-        _HASH.fullmatch(each.lower()) for each in log.topics
-    ):
+    if len(log.address) != _EVM_DIGITS or any(len(each) != _WORD_DIGITS for each in log.topics):
         raise InconsistentBlock("a log with a malformed address or topic")
-    _bytes(log.data)
+    _bytes("".join((log.address, *log.topics, log.data)))
     return Log(address=log.address, topics=tuple(log.topics), data=log.data)
+
+
+def _internal(internal: _Internal) -> NativeTransfer:
+    """Read TRX that a contract moved; what moved none keeps its place with an amount of 0.
+
+    Only calls, creations and self-destructions move TRX. The virtual machine lists stakes and
+    delegations in the same way, with the staked amount as their value and the receiver of a
+    delegation as their recipient; and a call in the caller's own context names one party twice.
+
+    Source: java-tron Program.java (addInternalTx) and Tron.proto.
+    """
+    amount_sun = sum(each.callValue for each in internal.callValueInfo if not each.tokenId)
+    parties = (_bytes(internal.caller_address), _bytes(internal.transferTo_address))
+    if internal.rejected or internal.note.lower() not in _MOVING_NOTES or parties[0] == parties[1]:
+        amount_sun = 0
+    if not amount_sun:
+        return _NOTHING_MOVED
+    return _moved(*parties, amount_sun)
 
 
 def is_hexadecimal(text: str) -> bool:
     """Tell whether a text is bytes in hexadecimal digits."""
-    return _HEX.fullmatch(text) is not None
+    try:
+        unhexlify(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _bytes(text: str) -> bytes:
-    if not is_hexadecimal(text):
-        raise InconsistentBlock("bytes that are not hexadecimal")
-    return bytes.fromhex(text)
+    try:
+        return unhexlify(text)
+    except ValueError:
+        raise InconsistentBlock("bytes that are not hexadecimal") from None
 
 
 def _whole(transaction: dict[str, Any]) -> bytes:
     """Serialise a transaction as a block stores it: raw data, signatures, results."""
-    whole = pb.Transaction(
-        signature=[_bytes(each) for each in transaction.get("signature", [])],
-        ret=[_result(each) for each in transaction.get("ret", [])],
+    parts = [_field(_RAW_DATA, _bytes(transaction["raw_data_hex"]))]
+    parts += [_field(_SIGNATURE, _bytes(each)) for each in transaction.get("signature", [])]
+    for each in transaction.get("ret", []):
+        try:
+            result = _result(
+                each.get("fee", 0), each.get("ret", "SUCESS"), each.get("contractRet", "DEFAULT")
+            )
+        except (ValueError, TypeError):
+            raise InconsistentBlock("a transaction's result is none that is known") from None
+        parts.append(result)
+    return b"".join(parts)
+
+
+def _field(key: int, value: bytes) -> bytes:
+    """Write a length-delimited field: its key, its length in groups of seven bits, its bytes."""
+    length, rest = [key], len(value)
+    while rest > _SEVEN_BITS:
+        length.append(rest & _SEVEN_BITS | _SEVEN_BITS + 1)
+        rest >>= 7
+    return bytes((*length, rest)) + value
+
+
+@lru_cache(maxsize=1_024)
+def _result(fee: int, ret: str, contract_ret: str) -> bytes:
+    result = pb.Transaction.Result(
+        fee=fee,
+        ret=ret,
+        contractRet=contract_ret,
     )
-    raw_data = _bytes(transaction["raw_data_hex"])
-    # a length-delimited field may be written by any message that has one of that number
-    head = pb.AnyMessage(value=raw_data).SerializeToString()
-    return b"\x0a" + head[1:] + whole.SerializeToString(deterministic=True)
-
-
-def _result(result: dict[str, Any]) -> pb.Transaction.Result:
-    known = pb.Transaction.Result
-    try:
-        return known(
-            fee=result.get("fee", 0),
-            ret=result.get("ret", "SUCESS"),
-            contractRet=result.get("contractRet", "DEFAULT"),
-        )
-    except (ValueError, TypeError):
-        raise InconsistentBlock("a transaction's result is none that is known") from None
+    return _field(_RET, result.SerializeToString(deterministic=True))

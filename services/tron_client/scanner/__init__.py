@@ -3,6 +3,7 @@
 A block that is missing or does not fit stops the scan there, and is asked for again.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,13 +17,16 @@ from services.tron_client.domain.blocks import (
     InconsistentBlock,
     movements,
 )
+from services.tron_client.domain.notices import notices
 from services.tron_client.domain.progress import HeldBlock, Progress, held
 from services.tron_client.domain.transactions import Effect, Tracked, effect_of
 from services.tron_client.domain.transfers import Transfer, seen
+from services.tron_client.domain.witnesses import Witness
 from services.tron_client.node.blocks import Chain, Tree, all_with_receipts
 from services.tron_client.node.errors import NodeUnavailable
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.scanner.solidity import Solidity
+from services.tron_client.scanner.solidity import Proofs, Solidity
+from services.tron_client.scanner.stalls import Stall
 from services.tron_client.store import ALARM, RETRACTED, ChainStore, Step, Told, told
 from services.tron_client.store.sight import Sight
 from shared.clock import Clock
@@ -33,6 +37,8 @@ from shared.models.tron_client import TransactionState, TransferState
 log = get_logger(__name__)
 
 _MOST_SKIPPED_ROUNDS: Final = 6
+_TRANSACTIONS_AT_ONCE: Final = 2_000
+"""In the blocks of one commit, more only when one block holds more."""
 
 
 class Scanner:
@@ -46,6 +52,8 @@ class Scanner:
         sight: Sight,
         clock: Clock,
         policy: ScanPolicy,
+        stall: Stall,
+        proofs: Proofs,
         metrics: Metrics,
     ) -> None:
         self._chain = chain
@@ -53,7 +61,15 @@ class Scanner:
         self._sight = sight
         self._clock = clock
         self._policy = policy
-        self._solidity = Solidity(chain=chain, store=store, sight=sight, policy=policy)
+        self._stall = stall
+        self._witnesses = proofs.witnesses
+        self._solidity = Solidity(
+            chain=chain,
+            store=store,
+            sight=sight,
+            policy=policy,
+            proofs=proofs,
+        )
         self._polled_height = -1
         self._skipped_rounds = 0
         heights = Gauge(
@@ -76,8 +92,9 @@ class Scanner:
             await self._begin()
         if not self._is_due():
             return False
-        count = await self._advance()
-        await self._promote()
+        async with self._stall.watching(self._sight.current().head.height + 1):
+            count = await self._advance()
+            await self._promote()
         self._show()
         return count > 0 and self._is_behind()
 
@@ -91,6 +108,7 @@ class Scanner:
             anchor = None if body is None else body.anchor
         if anchor is None:
             raise NodeUnavailable("the node has no solid block to begin at", retry_after_s=5)
+        await self._prove(anchor)
         first = HeldBlock(
             id=anchor.block_id,
             height=anchor.height,
@@ -102,6 +120,15 @@ class Scanner:
             progress = Progress(start=anchor, head=anchor, solid=anchor)
             self._sight.progress = await self._store.take(Step(progress=progress, added=(first,)))
         log.info("scan.begun", height=anchor.height, block_id=anchor.block_id)
+
+    async def _prove(self, anchor: Anchor) -> None:
+        """Prove the block after which scanning begins; the genesis block is pinned."""
+        if anchor.height:
+            await self._witnesses.prove(
+                anchor, chain=self._chain, batch_blocks=self._policy.batch_blocks
+            )
+        elif anchor.block_id != self._policy.genesis:
+            raise InconsistentBlock("the node has another genesis block")
 
     def _is_due(self) -> bool:
         """Tell whether the next block can exist by now; a clock that stands still is not waited for."""
@@ -123,11 +150,15 @@ class Scanner:
             bodies = await self._next_bodies()
             if not bodies:
                 break
-            if bodies[0].parent_id != self._sight.current().head.block_id:
+            head = self._sight.current().head
+            if bodies[0].parent_id != head.block_id:
+                await self._witnesses.signer(bodies[0])
                 await self._rewind()
                 return 1
-            for block in await all_with_receipts(self._chain, bodies):
-                await self._add(block)
+            makers = await self._witnesses.check(bodies, parent=head)
+            blocks = await all_with_receipts(self._chain, bodies)
+            for part in _parts(list(zip(blocks, makers, strict=True))):
+                await self._add(part)
             count += len(bodies)
         return count
 
@@ -139,16 +170,27 @@ class Scanner:
         body = await self._chain.block(height)
         return [] if body is None else [body]
 
-    async def _add(self, block: Block) -> None:
+    async def _add(self, part: Sequence[tuple[Block, Witness]]) -> None:
+        """Store consecutive blocks with what they say in one commit: the disk syncs once for all."""
+        added: list[HeldBlock] = []
+        transfers: list[Transfer] = []
+        transactions: list[Told] = []
         async with self._sight.lock:
             progress = self._sight.current()
-            if block.parent_id != progress.head.block_id:
-                raise InconsistentBlock(f"block {block.anchor.height} does not follow its parent")
-            transfers = await self._transfers(block)
-            transactions = await self._transactions(block)
+            for block, maker in part:
+                if block.parent_id != progress.head.block_id:
+                    raise InconsistentBlock(
+                        f"block {block.anchor.height} does not follow its parent"
+                    )
+                moved, ours = await self._transfers(block), await self._transactions(block)
+                touches = bool(moved or ours or self._is_noticed(block))
+                added.append(held(block, touches=touches, witness=maker.address, signer=maker.key))
+                transfers += moved
+                transactions += ours
+                progress = progress.advanced(block.anchor)
             step = Step(
-                progress=progress.advanced(block.anchor),
-                added=(held(block, touches=bool(transfers or transactions)),),
+                progress=progress,
+                added=tuple(added),
                 transfers=tuple(transfers),
                 transactions=tuple(transactions),
             )
@@ -158,11 +200,21 @@ class Scanner:
         found = [
             seen(movement, genesis=self._policy.genesis, block=block.anchor)
             for movement in movements(
-                block, token=self._policy.token, is_watched=self._sight.watched.__contains__
+                block, tokens=self._policy.tokens, is_watched=self._sight.watched.__contains__
             )
         ]
         known = await self._store.transfers([transfer.id for transfer in found])
         return [_again(transfer, known.get(transfer.id)) for transfer in found]
+
+    def _is_noticed(self, block: Block) -> bool:
+        """Tell whether somebody must know of a block; it is then read again when it is solid."""
+        return bool(
+            notices(
+                block,
+                usdt=self._policy.tokens.usdt,
+                is_watched=self._sight.watched.__contains__,
+            )
+        )
 
     async def _transactions(self, block: Block) -> list[Told]:
         ours = {
@@ -195,6 +247,7 @@ class Scanner:
             known = await self._store.block_at(height)
             if known is not None and known.id == body.anchor.block_id:
                 return height
+            await self._witnesses.signer(body)
         raise ForkBelowSolid(
             f"the node's chain leaves ours below the solid block {progress.solid.height}"
         )
@@ -237,6 +290,20 @@ class Scanner:
         self._scanned.set(progress.head.height)
         self._solid.set(progress.solid.height)
         self._nodes_solid.set(self._solidity.node_height)
+
+
+def _parts(
+    blocks: Sequence[tuple[Block, Witness]],
+) -> Iterator[Sequence[tuple[Block, Witness]]]:
+    """Divide blocks so that what one commit holds stays within bounds."""
+    first = count = 0
+    for position, (block, _) in enumerate(blocks):
+        if position > first and count + len(block.executed) > _TRANSACTIONS_AT_ONCE:
+            yield blocks[first:position]
+            first, count = position, 0
+        count += len(block.executed)
+    if blocks:
+        yield blocks[first:]
 
 
 def _again(transfer: Transfer, known: Transfer | None) -> Transfer:

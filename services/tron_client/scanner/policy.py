@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.tron.address import Address
+from services.tron_client.domain.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,7 +10,7 @@ class ScanPolicy:
     """How the chain is followed.
 
     Attributes:
-        token: the one contract whose Transfer logs count.
+        tokens: those whose Transfer logs count.
         genesis: id of the genesis block.
         start_height: first block to scan on an empty database; None for the next one to come.
         batch_blocks: blocks in one bulk call, and the most of one round.
@@ -19,7 +19,7 @@ class ScanPolicy:
         held_blocks: how many are kept below the solid one.
     """
 
-    token: Address
+    tokens: Tokens
     genesis: str
     start_height: int | None
     batch_blocks: int

@@ -1,23 +1,36 @@
-"""Promote blocks that became solid: proved by ids, read again from the solid tree, then told.
+"""Promote blocks that became solid: proved by signatures, by ids, read again from the solid tree.
 
-A block is solid when the id on the solid tree equals the one held at that height; its ancestors are
-solid by their parent hashes (H8).
+A block is solid when enough known witnesses have signed it or blocks above it (H9), and the id on the
+solid tree equals the one held at that height; its ancestors are solid by their parent hashes (H8).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.tron_client.domain.blocks import Block, ForkBelowSolid, InconsistentBlock, movements
+from services.tron_client.domain.notices import Notice, notices
 from services.tron_client.domain.progress import HeldBlock
 from services.tron_client.domain.transactions import Effect, Tracked, effect_of
 from services.tron_client.domain.transfers import Transfer, seen
+from services.tron_client.domain.witnesses import solid_height
 from services.tron_client.node.blocks import Chain, Tree, solid_block
+from services.tron_client.scanner.agreement import Agreement
 from services.tron_client.scanner.policy import ScanPolicy
+from services.tron_client.scanner.witnesses import Witnesses
 from services.tron_client.store import ChainStore, Step, Told, told
 from services.tron_client.store.sight import Sight
 from shared.models.tron_client import TransactionState, TransferState
+from shared.storage import MAX_ROWS
 
 _PRUNED_EVERY_BLOCKS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """What makes a node's word more than that: who signed blocks, and what a second one says."""
+
+    witnesses: Witnesses
+    agreement: Agreement
 
 
 class Solidity:
@@ -28,12 +41,20 @@ class Solidity:
     """
 
     def __init__(
-        self, *, chain: Chain, store: ChainStore, sight: Sight, policy: ScanPolicy
+        self,
+        *,
+        chain: Chain,
+        store: ChainStore,
+        sight: Sight,
+        policy: ScanPolicy,
+        proofs: Proofs,
     ) -> None:
         self._chain = chain
         self._store = store
         self._sight = sight
         self._policy = policy
+        self._witnesses = proofs.witnesses
+        self._agreement = proofs.agreement
         self._pruned_height = 0
         self.node_height = 0
 
@@ -52,17 +73,36 @@ class Solidity:
             if head.height == progress.solid.height and head != progress.solid:
                 raise ForkBelowSolid(f"the solid block {head.height} is another than it was")
             return True
-        target = min(head.height, progress.head.height)
-        proof = head.block_id if target == head.height else await self._solid_id(target)
-        if proof is None or target == progress.solid.height:
+        shared = min(head.height, progress.head.height)
+        proof = head.block_id if shared == head.height else await self._solid_id(shared)
+        if proof is None or shared == progress.solid.height:
             return True
-        known = await self._store.block_at(target)
+        known = await self._store.block_at(shared)
         if known is None or known.id != proof:
             return False
+        target = min(shared, await self._proved_height())
         while self._sight.current().solid.height < target:
             await self._promote_some(target)
         await self._prune()
         return True
+
+    async def _proved_height(self) -> int:
+        """Return up to where enough known witnesses have signed our chain; what is solid at least.
+
+        The newest blocks are looked at first, as few of them as a chain without gaps needs.
+        """
+        progress = self._sight.current()
+        known = await self._witnesses.current()
+        length = 2 * known.count
+        while True:
+            first = max(progress.solid.height + 1, progress.head.height - length + 1)
+            blocks = await self._store.blocks_between(first, progress.head.height)
+            height = solid_height(blocks, known)
+            if height is not None:
+                return height
+            if first == progress.solid.height + 1 or length >= MAX_ROWS:
+                return progress.solid.height
+            length = min(2 * length, MAX_ROWS)
 
     async def _solid_id(self, height: int) -> str | None:
         body = await self._chain.block(height, tree=Tree.SOLID)
@@ -77,6 +117,7 @@ class Solidity:
             if block.parent_id != parent_id:
                 raise InconsistentBlock(f"the held block {block.height} does not follow its parent")
             parent_id = block.id
+        await self._witnesses.vouch(blocks)
         touching = next((block for block in blocks if block.touches), None)
         last = touching or blocks[-1]
         if touching is None:
@@ -90,29 +131,53 @@ class Solidity:
         await self._settle(touching, found)
 
     async def _settle(self, block: HeldBlock, found: Block) -> None:
+        words = await self._agreement.weigh(
+            list(self._moved(found).values()), block_ms=block.timestamp_ms
+        )
         async with self._sight.lock:
-            transfers = await self._confirmed(block, found)
+            confirmed, retracted = await self._compared(block, found)
+            sifted = await self._agreement.sift(confirmed, words)
             transactions = await self._verdicts(found)
             step = Step(
                 progress=self._sight.current().solidified(block.anchor),
-                transfers=tuple(transfers),
+                transfers=(*sifted.transfers, *retracted),
                 transactions=tuple(transactions),
+                notices=tuple(self._notices(found)),
+                doubts=sifted.doubts,
+                sums=sifted.sums,
             )
             self._sight.progress = await self._store.take(step)
             for each in transactions:
                 self._sight.txids.discard(bytes.fromhex(each.transaction.id))
 
-    async def _confirmed(self, block: HeldBlock, found: Block) -> list[Transfer]:
-        """Compare what was seen with what is solid: the solid tree is right."""
-        solid = {
+    def _notices(self, found: Block) -> list[Notice]:
+        return notices(
+            found,
+            usdt=self._policy.tokens.usdt,
+            is_watched=self._sight.watched.__contains__,
+        )
+
+    def _moved(self, found: Block) -> dict[str, Transfer]:
+        """Return what a block moved from or to watched addresses, by name."""
+        return {
             transfer.id: transfer
             for transfer in (
                 seen(movement, genesis=self._policy.genesis, block=found.anchor)
                 for movement in movements(
-                    found, token=self._policy.token, is_watched=self._sight.watched.__contains__
+                    found, tokens=self._policy.tokens, is_watched=self._sight.watched.__contains__
                 )
             )
         }
+
+    async def _compared(
+        self, block: HeldBlock, found: Block
+    ) -> tuple[list[Transfer], list[Transfer]]:
+        """Compare what was seen with what is solid: the solid tree is right.
+
+        Returns:
+            What is there, as confirmed, and what is not, as retracted.
+        """
+        solid = self._moved(found)
         stored = {each.id: each for each in await self._store.transfers_in(block.id)}
         waiting = {key: each for key, each in stored.items() if each.state is TransferState.SEEN}
         confirmed = [
@@ -126,7 +191,7 @@ class Solidity:
             for key, each in waiting.items()
             if key not in solid
         ]
-        return confirmed + await self._owed(missed, height=block.height) + retracted
+        return confirmed + await self._owed(missed, height=block.height), retracted
 
     async def _owed(self, missed: list[Transfer], *, height: int) -> list[Transfer]:
         """Return those that had not been seen but were promised: a party was watched in time."""

@@ -8,11 +8,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from services.tron_client.domain.balances import Balance
+from services.tron_client.domain.broadcasting import BROADCASTING_ID, Broadcasting
+from services.tron_client.domain.credits import Doubt
+from services.tron_client.domain.notices import Notice, haunting_notice, notice_view
+from services.tron_client.domain.parameters import Reading
 from services.tron_client.domain.progress import PROGRESS_ID, HeldBlock, Progress, Watch
+from services.tron_client.domain.rescans import Milestone, Rescan
 from services.tron_client.domain.transactions import FOLLOWED, Tracked, transaction_view
-from services.tron_client.domain.transfers import Transfer, transfer_view
+from services.tron_client.domain.transfers import Transfer, token_transfer_view, transfer_view
+from services.tron_client.domain.witnesses import WitnessSet
+from services.tron_client.store.addresses import AddressSet, packed
+from shared.alarms import ALARM_COLLECTIONS, ALARM_FEEDS
 from shared.clock import Clock
 from shared.ids import NewId
+from shared.ledger_clock import LEDGER_TIMES
 from shared.models.tron_client import TransactionState
 from shared.storage import (
     MAX_ROWS,
@@ -26,7 +36,8 @@ from shared.storage import (
     Unit,
     written,
 )
-from shared.tron.address import Address, evm_bytes
+from shared.storage.tally import Tally, tallies
+from shared.tron.address import Address
 
 R = TypeVar("R", bound=Record)
 
@@ -44,8 +55,26 @@ WATCHES: Final = Collection(
 TRANSFERS: Final = Collection(
     name="transfers",
     record=Transfer,
-    indexes=(Index(name="block", fields=("block_id",)),),
+    indexes=(
+        Index(name="block", fields=("block_id",)),
+        Index(name="sender", fields=("sender",)),
+        Index(name="recipient", fields=("recipient",)),
+    ),
 )
+RESCANS: Final = Collection(
+    name="rescans",
+    record=Rescan,
+    indexes=(
+        Index(name="state", fields=("state", "next_height")),
+        Index(name="created", fields=("created_at_ms",)),
+    ),
+)
+MILESTONES: Final = Collection(
+    name="milestones",
+    record=Milestone,
+    indexes=(Index(name="height", fields=("height",), unique=True),),
+)
+BALANCES: Final = Collection(name="balances", record=Balance)
 TRANSACTIONS: Final = Collection(
     name="tron_receipts",
     record=Tracked,
@@ -54,23 +83,52 @@ TRANSACTIONS: Final = Collection(
         Index(name="broadcast", fields=("state", "next_broadcast_ms")),
         Index(name="expiry", fields=("state", "expires_at_ms")),
         Index(name="block", fields=("block_id",)),
-        Index(name="alarm", fields=("is_alarm",)),
+        Index(name="owner", fields=("owner", "stored_height")),
     ),
 )
+BROADCASTING: Final = Collection(name="broadcasting", record=Broadcasting)
+NOTICES: Final = Collection(
+    name="notices",
+    record=Notice,
+    indexes=(Index(name="announced", fields=("is_announced", "at_ms")),),
+)
+DOUBTS: Final = Collection(
+    name="credit_doubts", record=Doubt, indexes=(Index(name="next", fields=("next_ms",)),)
+)
+ONE_WORD_SUMS: Final = tallies("one_word_sums")
+WITNESSES: Final = Collection(name="witnesses", record=WitnessSet)
+READINGS: Final = Collection(name="parameters", record=Reading)
+NOTICE_FEED: Final = Feed(name="notices")
 TRANSFER_FEED: Final = Feed(name="transfers")
+TOKEN_FEED: Final = Feed(name="token_transfers")
 TRANSACTION_FEED: Final = Feed(name="transactions")
 
 SCHEMA: Final = Schema(
     service="tron-client",
     version=1,
-    collections=(PROGRESS, BLOCKS, WATCHES, TRANSFERS, TRANSACTIONS),
-    feeds=(TRANSFER_FEED, TRANSACTION_FEED),
+    collections=(
+        PROGRESS,
+        BLOCKS,
+        WATCHES,
+        TRANSFERS,
+        RESCANS,
+        MILESTONES,
+        BALANCES,
+        TRANSACTIONS,
+        BROADCASTING,
+        NOTICES,
+        READINGS,
+        WITNESSES,
+        DOUBTS,
+        ONE_WORD_SUMS,
+        LEDGER_TIMES,
+        *ALARM_COLLECTIONS,
+    ),
+    feeds=(TRANSFER_FEED, TOKEN_FEED, TRANSACTION_FEED, NOTICE_FEED, *ALARM_FEEDS),
 )
 
 RETRACTED: Final = "transaction.retracted"
 ALARM: Final = "alarm.expired_transaction_on_chain"
-
-_COMMIT_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +153,9 @@ class Step:
     dropped: tuple[HeldBlock, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     transactions: tuple[Told, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    sums: tuple[Tally, ...] = ()
 
 
 class ChainStore:
@@ -118,16 +179,26 @@ class ChainStore:
         for block in step.added:
             unit.insert(BLOCKS, block)
         for transfer in step.transfers:
-            self._put(unit, TRANSFERS, transfer)
-            self._tell_transfer(unit, transfer)
+            self.put_transfer(unit, transfer)
         for each in step.transactions:
-            self._put(unit, TRANSACTIONS, each.transaction)
+            self.put(unit, TRANSACTIONS, each.transaction)
             self._tell_transaction(unit, each)
-        self._put(unit, PROGRESS, step.progress)
+        for notice in await self._new_notices(step):
+            self.put_notice(unit, notice)
+        self.put_doubts(unit, step.doubts, step.sums)
+        self.put(unit, PROGRESS, step.progress)
         await self.storage.commit(unit)
         if step.transactions:
             self._ring()
         return written(step.progress)
+
+    async def _new_notices(self, step: Step) -> list[Notice]:
+        """Return what a step must tell of; a block that comes back after a fork tells it once."""
+        haunting = [
+            haunting_notice(each.transaction) for each in step.transactions if each.event == ALARM
+        ]
+        known = await self.many(NOTICES, [each.id for each in haunting])
+        return [*step.notices, *(each for each in haunting if each.id not in known)]
 
     async def block_at(self, height: int) -> HeldBlock | None:
         """Return the block that is held at a height."""
@@ -152,23 +223,11 @@ class ChainStore:
 
     async def watches(self, addresses: Sequence[str]) -> dict[str, Watch]:
         """Return those of any number of addresses that are watched."""
-        return await self._many(WATCHES, addresses)
-
-    async def add_watches(self, watches: Sequence[Watch]) -> None:
-        """Store new watches; returns once they are durable."""
-        for start in range(0, len(watches), _COMMIT_AT_ONCE):
-            unit = Unit()
-            for watch in watches[start : start + _COMMIT_AT_ONCE]:
-                unit.insert(WATCHES, watch)
-            await self.storage.commit(unit)
-
-    async def watch_page(self, *, cursor: str | None, limit: int) -> Page[Watch]:
-        """Return a page of the watch list, ordered by address."""
-        return await self.storage.list(WATCHES, "address", limit=limit, cursor=cursor)
+        return await self.many(WATCHES, addresses)
 
     async def transfers(self, ids: Sequence[str]) -> dict[str, Transfer]:
         """Return the transfers that are stored among these ids."""
-        return await self._many(TRANSFERS, ids)
+        return await self.many(TRANSFERS, ids)
 
     async def transfers_in(self, block_id: str) -> list[Transfer]:
         """Return the transfers last seen in a block."""
@@ -184,7 +243,7 @@ class ChainStore:
 
     async def transactions(self, txids: Sequence[str]) -> dict[str, Tracked]:
         """Return those of any number of txids that were submitted."""
-        return await self._many(TRANSACTIONS, txids)
+        return await self.many(TRANSACTIONS, txids)
 
     async def transactions_for(self, send_key: str) -> list[Tracked]:
         """Return the transactions that were submitted for a send."""
@@ -200,6 +259,38 @@ class ChainStore:
             TRANSACTIONS, "broadcast", TransactionState.PENDING, at_most=now_ms, limit=limit
         )
         return page.items
+
+    async def pending(self, *, limit: int) -> list[Tracked]:
+        """Return transactions that no block is known to hold, up to a limit, first to expire first."""
+        found: list[Tracked] = []
+        cursor = None
+        while len(found) < limit:
+            page = await self.storage.list(
+                TRANSACTIONS,
+                "expiry",
+                TransactionState.PENDING,
+                limit=min(MAX_ROWS, limit - len(found)),
+                cursor=cursor,
+            )
+            found += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        return found
+
+    async def owned(self, owner: Address, *, cursor: str | None, limit: int) -> Page[Tracked]:
+        """Return a page of what was submitted for an owner, oldest first."""
+        return await self.storage.list(TRANSACTIONS, "owner", owner, limit=limit, cursor=cursor)
+
+    async def broadcasting(self) -> Broadcasting | None:
+        """Return the switch that holds bytes back, None if it was never touched."""
+        return await self.storage.get(BROADCASTING, BROADCASTING_ID)
+
+    async def save_broadcasting(self, state: Broadcasting) -> None:
+        """Store the switch."""
+        unit = Unit()
+        self.put(unit, BROADCASTING, state)
+        await self.storage.commit(unit)
 
     async def past_expiry(self, *, at_ms: int, limit: int, cursor: str | None) -> Page[Tracked]:
         """Return pending transactions that a block of that time can no longer hold."""
@@ -221,9 +312,15 @@ class ChainStore:
             }
         return txids
 
-    async def watched(self) -> set[bytes]:
+    async def watched(self) -> AddressSet:
         """Return every watched address as the 20 bytes that contracts see."""
-        return {evm_bytes(Address(watch.id)) for watch in await self._all(WATCHES, "address")}
+        found, cursor = AddressSet(), None
+        while True:
+            page = await self.storage.list(WATCHES, "address", limit=MAX_ROWS, cursor=cursor)
+            found.update(packed(each.id) for each in page.items)
+            cursor = page.next
+            if cursor is None:
+                return found
 
     async def transaction_count(self) -> int:
         """Count the submitted transactions."""
@@ -233,15 +330,11 @@ class ChainStore:
         """Count the submitted transactions in a state."""
         return await self.storage.count(TRANSACTIONS, "expiry", state)
 
-    async def alarm_count(self) -> int:
-        """Count the transactions that appeared on chain after they had been found expired."""
-        return await self.storage.count(TRANSACTIONS, "alarm", 1)
-
     async def save(self, transactions: Iterable[Tracked]) -> None:
         """Store transactions without telling anybody, together."""
         unit = Unit()
         for transaction in transactions:
-            self._put(unit, TRANSACTIONS, transaction)
+            self.put(unit, TRANSACTIONS, transaction)
         if unit.operations:
             await self.storage.commit(unit)
 
@@ -249,7 +342,7 @@ class ChainStore:
         """Store transactions and tell of them, together."""
         unit = Unit()
         for each in changes:
-            self._put(unit, TRANSACTIONS, each.transaction)
+            self.put(unit, TRANSACTIONS, each.transaction)
             self._tell_transaction(unit, each)
         if unit.operations:
             await self.storage.commit(unit)
@@ -263,7 +356,8 @@ class ChainStore:
         rung, self._news = self._news, asyncio.Event()
         rung.set()
 
-    async def _many(self, collection: Collection[R], ids: Sequence[str]) -> dict[str, R]:
+    async def many(self, collection: Collection[R], ids: Sequence[str]) -> dict[str, R]:
+        """Return those of any number of ids that a collection holds."""
         found: dict[str, R] = {}
         for start in range(0, len(ids), MAX_ROWS):
             found |= await self.storage.get_many(collection, ids[start : start + MAX_ROWS])
@@ -281,19 +375,42 @@ class ChainStore:
             if cursor is None:
                 return found
 
-    def _put(self, unit: Unit, collection: Collection[Any], record: Any) -> None:
+    def put(self, unit: Unit, collection: Collection[Any], record: Any) -> None:
+        """Insert a record that was never stored, update another."""
         if record.version:
             unit.update(collection, record)
         else:
             unit.insert(collection, record)
 
-    def _tell_transfer(self, unit: Unit, transfer: Transfer) -> None:
+    def put_transfer(self, unit: Unit, transfer: Transfer) -> None:
+        """Store a transfer and tell of it; other tokens than USDT have a feed of their own."""
+        self.put(unit, TRANSFERS, transfer)
+        token = transfer.token
+        view = token_transfer_view(transfer, token) if token else transfer_view(transfer)
         unit.publish(
-            TRANSFER_FEED,
+            TOKEN_FEED if token else TRANSFER_FEED,
             id=self._new_id("evt"),
             type=f"transfer.{transfer.state}",
             at_ms=self._clock.now_ms(),
-            object=transfer_view(transfer).model_dump(mode="json"),
+            object=view.model_dump(mode="json"),
+        )
+
+    def put_doubts(self, unit: Unit, doubts: Iterable[Doubt], sums: Iterable[Tally]) -> None:
+        """Store credits that wait, and what was credited on one operator's word."""
+        for doubt in doubts:
+            unit.insert(DOUBTS, doubt)
+        for tally in sums:
+            tally.put(unit, ONE_WORD_SUMS)
+
+    def put_notice(self, unit: Unit, notice: Notice) -> None:
+        """Store a notice and tell of it."""
+        unit.insert(NOTICES, notice)
+        unit.publish(
+            NOTICE_FEED,
+            id=self._new_id("evt"),
+            type=f"chain.{notice.kind}",
+            at_ms=self._clock.now_ms(),
+            object=notice_view(notice).model_dump(mode="json"),
         )
 
     def _tell_transaction(self, unit: Unit, change: Told) -> None:

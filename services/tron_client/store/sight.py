@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from services.tron_client.domain.progress import NothingScanned, Progress
 from services.tron_client.store import ChainStore
+from services.tron_client.store.addresses import AddressSet
 
 
 @dataclass(slots=True, kw_only=True)
@@ -13,7 +14,8 @@ class Sight:
 
     Whoever changes the database and this state together holds the lock while doing both, and
     never while asking a node. So an address or a txid that was acknowledged at a height is known
-    to the scanner for every later block (H11).
+    to the scanner for every later block (H11). Whoever changes the watch list or the rescans holds
+    ``watching`` from the look to the end, and takes it before the other.
 
     Attributes:
         progress: as stored; None before the first block.
@@ -22,9 +24,10 @@ class Sight:
     """
 
     progress: Progress | None
-    watched: set[bytes]
+    watched: AddressSet
     txids: set[bytes]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    watching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def current(self) -> Progress:
         """Return the progress; raises NothingScanned before the first block."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,19 +23,56 @@ from devnet.genesis import CUSTOMERS, GENESIS_BLOCK_ID
 from devnet.keys import Key
 from devnet.settings import Settings as DevnetSettings
 from services.tron_client.abi_reader import AbiReader
+from services.tron_client.domain.broadcasting import STOP_FILE
+from services.tron_client.domain.credits import CreditPolicy
+from services.tron_client.domain.tokens import Token, Tokens
 from services.tron_client.domain.transactions import Tracked
 from services.tron_client.node import Endpoint, NodeHttp
 from services.tron_client.node.client import Node
 from services.tron_client.scanner import Scanner
+from services.tron_client.scanner.agreement import Agreement
+from services.tron_client.scanner.coverage import Coverage
+from services.tron_client.scanner.outgoing import Outgoing
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.service import ChainFacts, TronClient
+from services.tron_client.scanner.rescans import Rescans
+from services.tron_client.scanner.solidity import Proofs
+from services.tron_client.scanner.stalls import Stall
+from services.tron_client.scanner.witnesses import Witnesses
+from services.tron_client.service import (
+    Announcer,
+    ChainFacts,
+    Dials,
+    Explorer,
+    Operators,
+    Outlook,
+    Reads,
+    Transactions,
+    TronClient,
+    Vigil,
+)
+from services.tron_client.service.feeds import (
+    notice_source,
+    token_transfer_source,
+    transfer_source,
+    verdict_source,
+)
 from services.tron_client.store import SCHEMA, TRANSACTION_FEED, TRANSFER_FEED, ChainStore
+from services.tron_client.store.coverage import CoverageStore
+from services.tron_client.store.credits import CreditStore
+from services.tron_client.store.notices import NoticeStore
 from services.tron_client.store.sight import Sight, load
+from services.tron_client.store.witnesses import WitnessStore
 from services.tron_client.tracker import Tracker, TrackPolicy
+from services.tron_client.tracker.gate import BroadcastGate
+from shared.alarms import Alarms
 from shared.clock import Clock
+from shared.feed_keeping import FeedKeeper, FeedLimits
 from shared.ids import new_id
+from shared.ledger_clock import LedgerClock
 from shared.metrics import Metrics
+from shared.models.alarms import Severity
 from shared.models.tron_client import SignedTransaction
+from shared.money import Currency
 from shared.storage import Event, Feed, SqliteStorage, Stamp
 from shared.tron.address import Address, parse_address
 
@@ -43,6 +80,11 @@ BLOCKS_TO_SOLID = 18
 """On top of a block until it is solid: 19 of 27 witnesses with its own."""
 
 TOKEN = parse_address(USDT_CONTRACT)
+
+LENIENT = CreditPolicy(
+    agreed_from={Currency.USDT: 10**30, Currency.TRX: 10**30}, needs_second=False
+)
+"""One operator's word is enough for everything."""
 
 
 def text(raw: bytes) -> Address:
@@ -82,7 +124,7 @@ class World:
             to_address=self.payee.address,
             amount=amount_sun,
         )
-        return self._signed(unsigned(self.devnet.node, message))
+        return self.signed(unsigned(self.devnet.node, message))
 
     def called(self, name: str, *words: bytes | int, fee_limit_sun: int = 10**8) -> Transaction:
         arguments = [integer_word(w) if isinstance(w, int) else address_word(w) for w in words]
@@ -91,7 +133,11 @@ class World:
             contract_address=USDT_CONTRACT_ADDRESS,
             data=method_named(name).selector + b"".join(arguments),
         )
-        return self._signed(unsigned(self.devnet.node, message, fee_limit_sun=fee_limit_sun))
+        return self.signed(unsigned(self.devnet.node, message, fee_limit_sun=fee_limit_sun))
+
+    def wrapped(self, message: Any) -> Transaction:
+        """Return a signed transaction of the payer that says anything."""
+        return self.signed(unsigned(self.devnet.node, message))
 
     def drop(self, times: int = 1_000) -> None:
         """Have the node forget what waits when the next block is made."""
@@ -102,7 +148,7 @@ class World:
         """A transfer of more than there is: it reverts in its block."""
         return self.called("transfer", self.payee.address, 10**15, fee_limit_sun=10**8)
 
-    def _signed(self, transaction: Transaction) -> Transaction:
+    def signed(self, transaction: Transaction) -> Transaction:
         del transaction.signature[:]
         transaction.signature.append(self.payer.sign(txid_of(transaction)))
         return transaction
@@ -112,6 +158,13 @@ def new_world() -> World:
     world = World(devnet=assemble(DevnetSettings(speed=0)))
     world.mine(BLOCKS_TO_SOLID + 2)
     return world
+
+
+async def lost(bench: Bench) -> str:
+    """Submit a transaction that the node forgets each time it is sent."""
+    bench.world.drop()
+    taken = await bench.submit(bench.world.transfer(5))
+    return taken.id
 
 
 def request_for(transaction: Transaction, *, send_key: str = "test:one:0") -> SignedTransaction:
@@ -155,6 +208,28 @@ class SpoiledWire(Wire):
         return self._change(path, asked, answer) if self.is_spoiled else answer
 
 
+class NotedAlarms:
+    """Keeps the alarms that are raised.
+
+    Attributes:
+        open: what each says, by kind and subject.
+        severities: how soon each wanted somebody when it was last raised.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[tuple[str, str], str] = {}
+        self.severities: dict[tuple[str, str], Severity] = {}
+
+    async def raise_alarm(
+        self, kind: str, subject: str, *, detail: str, severity: Severity = Severity.CRITICAL
+    ) -> None:
+        self.severities[kind, subject] = severity
+        self.open[kind, subject] = detail
+
+    async def clear(self, kind: str, subject: str) -> None:
+        self.open.pop((kind, subject), None)
+
+
 @dataclass
 class Bench:
     """tron-client's parts, driven by hand."""
@@ -167,7 +242,22 @@ class Bench:
     tracker: Tracker
     service: TronClient
     metrics: Metrics
+    alarms: NotedAlarms
+    coverage: Coverage
+    rescans: Rescans
+    outgoing: Outgoing
+    gate: BroadcastGate
+    agreement: Agreement
     seen: list[str] = field(default_factory=list)
+
+    @property
+    def payer(self) -> Address:
+        return text(self.world.payer.address)
+
+    @property
+    def other(self) -> Address:
+        """Somebody to whom nothing happens."""
+        return text(CUSTOMERS[5].key.address)
 
     async def scan(self) -> None:
         """Follow the chain until nothing is left to do."""
@@ -179,8 +269,18 @@ class Bench:
         self.world.mine(blocks)
         await self.scan()
 
+    async def rescan(self) -> None:
+        """Scan once more whatever waits for that and is solid."""
+        while await self.rescans.scan():
+            pass
+
     async def told(self, feed: Feed) -> list[Event]:
-        return list((await self.store.storage.read_feed(feed, after=0, limit=500)).events)
+        found: list[Event] = []
+        while True:
+            page = await self.store.storage.read_feed(feed, after=len(found), limit=500)
+            if not page.events:
+                return found
+            found += page.events
 
     async def transfer_events(self) -> list[tuple[str, str]]:
         """Return what was told of transfers: the event and the amount."""
@@ -205,6 +305,38 @@ class Bench:
         return dict(self.world.devnet.node_app.requests)
 
 
+def node_http(
+    transport: httpx.AsyncBaseTransport,
+    *,
+    metrics: Metrics | None = None,
+    genesis: str = GENESIS_BLOCK_ID,
+    attempts: int = 1,
+) -> NodeHttp:
+    return NodeHttp(
+        Endpoint(
+            url="http://node",
+            genesis_block_id=genesis,
+            api_key=None,
+            timeout_s=1,
+            connect_timeout_s=1,
+            attempts=attempts,
+            concurrency=8,
+        ),
+        metrics=metrics or Metrics(),
+        transport=transport,
+    )
+
+
+@asynccontextmanager
+async def operator_of(transport: httpx.AsyncBaseTransport) -> AsyncIterator[Node]:
+    """Return the node of another operator."""
+    http = node_http(transport)
+    try:
+        yield Node(http, checks_root=True)
+    finally:
+        await http.close()
+
+
 @asynccontextmanager
 async def benched(
     world: World,
@@ -215,24 +347,20 @@ async def benched(
     start_height: int | None = None,
     clock: Clock | None = None,
     poll_blocks: int = 1,
+    heard: Mapping[str, Node] | None = None,
+    cannot_pay: Callable[[], str | None] = lambda: None,
     slot_ms: int = 0,
     attempts: int = 1,
+    others: Mapping[str, Node] | None = None,
+    tokens: Iterable[Token] = (),
+    batch_blocks: int = 10,
+    credit_policy: CreditPolicy | None = None,
 ) -> AsyncIterator[Bench]:
-    """Put the parts together on one database."""
+    """Put the parts together on one database; ``others`` are nodes of other operators."""
     clock = clock or world.devnet.node.clock
     metrics = Metrics()
-    http = NodeHttp(
-        Endpoint(
-            url="http://node",
-            genesis_block_id=genesis,
-            api_key=None,
-            timeout_s=1,
-            connect_timeout_s=1,
-            attempts=attempts,
-            concurrency=8,
-        ),
-        metrics=metrics,
-        transport=transport or Wire(world.devnet),
+    http = node_http(
+        transport or Wire(world.devnet), metrics=metrics, genesis=genesis, attempts=attempts
     )
     node = Node(http, checks_root=True)
     storage = await SqliteStorage.open(
@@ -241,35 +369,126 @@ async def benched(
     store = ChainStore(storage, clock=clock, new_id=new_id)
     sight = await load(store)
     policy = ScanPolicy(
-        token=TOKEN,
+        tokens=Tokens(TOKEN, tokens),
         genesis=GENESIS_BLOCK_ID,
         start_height=start_height,
-        batch_blocks=10,
+        batch_blocks=batch_blocks,
         solid_poll_blocks=poll_blocks,
         slot_ms=slot_ms,
         held_blocks=1_000,
     )
-    scanner = Scanner(
-        chain=node, store=store, sight=sight, clock=clock, policy=policy, metrics=metrics
+    alarms = NotedAlarms()
+    ledger = LedgerClock(storage, clock)
+    await ledger.load()
+    agreement = Agreement(
+        operators=lambda: {"own": node, **(others or {})},
+        store=CreditStore(store),
+        sight=sight,
+        clock=clock,
+        ledger=ledger,
+        policy=credit_policy or LENIENT,
+        alarms=alarms,
     )
+    scanner = Scanner(
+        chain=node,
+        store=store,
+        sight=sight,
+        clock=clock,
+        policy=policy,
+        stall=Stall("scan_stalled", alarms),
+        proofs=Proofs(
+            witnesses=Witnesses(
+                operators=lambda: {"own": node, **(others or {})},
+                store=WitnessStore(store),
+                clock=clock,
+                alarms=alarms,
+                expects_two=False,
+            ),
+            agreement=agreement,
+        ),
+        metrics=metrics,
+    )
+    coverage_store = CoverageStore(store)
+    coverage = Coverage(store=coverage_store, sight=sight, clock=clock, new_id=new_id)
+    rescans = Rescans(
+        chain=node,
+        store=coverage_store,
+        sight=sight,
+        clock=clock,
+        policy=policy,
+        stall=Stall("rescan_stalled", alarms),
+        agreement=agreement,
+    )
+    outgoing = Outgoing(chain=node, store=store, sight=sight)
+    gate = BroadcastGate(store=store, clock=clock, is_stopped_by_file=(path / STOP_FILE).exists)
+    await gate.load()
     tracker = Tracker(
         node=node,
         store=store,
         sight=sight,
         clock=clock,
         policy=TrackPolicy(rebroadcast_interval_s=6, submit_timeout_s=2),
+        gate=gate,
+        judges=lambda: {"own": node, **(others or {})},
+        alarms=alarms,
     )
-    service = TronClient(
-        store=store,
+    kept = Alarms(storage=storage, clock=clock, new_id=new_id, metrics=metrics)
+    await kept.load()
+    vigil = Vigil(
         sight=sight,
-        node=node,
-        tracker=tracker,
-        abi_reader=AbiReader(node),
-        clock=clock,
-        facts=ChainFacts(
-            network="devnet", chain_id=1, genesis_block_id=GENESIS_BLOCK_ID, token=TOKEN
+        alarms=kept,
+        operators=Operators(
+            others=lambda: dict(heard or {}),
+            store=store,
+            sight=sight,
+            alarms=kept,
+            clock=clock,
         ),
+        cannot_pay=cannot_pay,
+        clock=clock,
         max_head_age_s=120,
+    )
+    dials = Dials(store=store, sight=sight, clock=clock, metrics=metrics)
+    service = TronClient(
+        chain=Outlook(
+            notices=NoticeStore(store),
+            vigil=vigil,
+            dials=dials,
+            sight=sight,
+            node=node,
+            clock=clock,
+            facts=ChainFacts(
+                network="devnet", chain_id=1, genesis_block_id=GENESIS_BLOCK_ID, token=TOKEN
+            ),
+            max_head_age_s=120,
+        ),
+        reads=Reads(
+            node=node,
+            abi_reader=AbiReader(node),
+            usdt=TOKEN,
+            is_watched=sight.watched.__contains__,
+        ),
+        explorer=Explorer(node=node, store=store, sight=sight),
+        coverage=coverage,
+        outgoing=outgoing,
+        transactions=Transactions(store=store, tracker=tracker),
+        transfers=transfer_source(store, clock),
+        token_transfers=token_transfer_source(store, clock),
+        verdicts=verdict_source(store, clock),
+        notices=notice_source(store, clock),
+        feeds=FeedKeeper(
+            storage=storage,
+            feeds=SCHEMA.feeds,
+            limits=FeedLimits(keep_ms=86_400_000, keep_events=1_000, vanished_ms=3_600_000),
+            alarms=kept,
+            clock=clock,
+            metrics=metrics,
+        ),
+        alarms=kept,
+        announcer=Announcer(store=NoticeStore(store), alarms=kept, clock=clock),
+        vigil=vigil,
+        operators=vigil.operators,
+        dials=dials,
     )
     try:
         yield Bench(
@@ -281,6 +500,12 @@ async def benched(
             tracker=tracker,
             service=service,
             metrics=metrics,
+            alarms=alarms,
+            coverage=coverage,
+            rescans=rescans,
+            outgoing=outgoing,
+            gate=gate,
+            agreement=agreement,
         )
     finally:
         await http.close()

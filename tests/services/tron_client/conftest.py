@@ -30,5 +30,5 @@ async def bench(world: World, tmp_path: Path) -> AsyncIterator[Bench]:
     """tron-client at the head of an honest devnet, watching the payee."""
     async with benched(world, tmp_path) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         yield bench

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,10 @@ import pytest
 from devnet.genesis import GENESIS_BLOCK_ID
 from services.tron_client.app import create
 from services.tron_client.settings import Settings
-from shared.access import Scope
+from shared.access import Role, Scope
 from shared.models.tron_client import SubmitRequest
 from shared.web.runtime import Runtime
+from shared.web.streams import Streams
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     TOKEN,
@@ -25,46 +23,8 @@ from tests.services.tron_client.bench import (
     World,
     request_for,
 )
+from tests.services.tron_client.calling import Caller, called
 from tests.support import Keys, serving, settings_in
-
-
-@dataclass
-class Caller:
-    """A sibling that calls tron-client."""
-
-    http: httpx.AsyncClient
-    keys: Keys
-    world: World
-
-    async def ask(self, method: str, path: str, scope: Scope, **options: Any) -> httpx.Response:
-        headers = self.keys.service("wallet-manager", audience="tron-client", scope=scope)
-        return await self.http.request(method, f"/api/v1{path}", headers=headers, **options)
-
-    async def read(self, path: str, **options: Any) -> Any:
-        response = await self.ask("GET", path, Scope.CHAIN_READ, **options)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    async def until_ready(self) -> None:
-        head = self.world.devnet.node.chain.head.number
-        for _ in range(500):
-            response = await self.ask("GET", "/chain/signing-context", Scope.CHAIN_READ)
-            if response.status_code == 200 and response.json()["head"]["height"] == head:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("never ready")
-
-
-@asynccontextmanager
-async def called(world: World, path: Path) -> AsyncIterator[Caller]:
-    settings = settings_in(path, Settings, scan_interval_ms=20)
-    runtime = Runtime(service="tron-client", settings=settings, clock=world.devnet.node.clock)
-    keys = Keys(path, runtime.clock)
-    app = create(settings, runtime, node_transport=Wire(world.devnet))
-    async with serving(app) as http:
-        caller = Caller(http=http, keys=keys, world=world)
-        await caller.until_ready()
-        yield caller
 
 
 @pytest.fixture
@@ -135,6 +95,51 @@ async def test_a_watched_transfer_comes_over_the_feed(caller: Caller) -> None:
     assert noted.status_code == 200
     other = await caller.ask("GET", "/transfers/feed?after=other.1", Scope.CHAIN_READ)
     assert other.status_code == 409
+
+
+async def test_a_person_sees_the_feeds_and_dismisses_a_consumer(caller: Caller) -> None:
+    page = await caller.read("/transfers/feed")
+    await caller.ask(
+        "PUT", "/transfers/feed/consumers/gone", Scope.CHAIN_READ, json={"cursor": page["next"]}
+    )
+    admin = caller.keys.person(Role.SUPER_ADMIN)
+    feeds = (await caller.http.get("/api/v1/ops/feeds", headers=admin)).json()["feeds"]
+    assert {each["feed"] for each in feeds} == {
+        "transfers",
+        "token_transfers",
+        "transactions",
+        "notices",
+        "alarms",
+    }
+    transfers = next(each for each in feeds if each["feed"] == "transfers")
+    assert transfers["consumers"] == [{"name": "gone", "acknowledged": 0, "behind": 0}]
+    path = "/api/v1/ops/feeds/transfers/consumers/gone"
+    assert (await caller.http.delete(path, headers=admin)).status_code == 204
+    assert (await caller.http.delete(path, headers=admin)).status_code == 404
+    reader = caller.keys.person(Role.ADMIN)
+    assert (await caller.http.delete(path, headers=reader)).status_code == 403
+
+
+async def test_a_stream_begins_after_the_last_event_that_its_client_had(
+    world: World, tmp_path: Path
+) -> None:
+    async with called(world, tmp_path, streams=Streams(longest_s=0)) as caller:
+        await caller.ask("PUT", "/watches", Scope.CHAIN_WATCH, json={"addresses": [world.to]})
+        world.pay_usdt(5)
+        world.pay_usdt(7)
+        world.mine()
+        page = await caller.read("/transfers/feed", params={"wait_s": 5})
+        first = f"{page['incarnation']}.{page['items'][0]['seq']}"
+        path, keys = "/api/v1/transfers/stream", caller.keys
+        headers = keys.service("wallet-manager", audience="tron-client", scope=Scope.CHAIN_READ)
+        whole = await caller.http.get(path, headers=headers)
+        assert whole.headers["content-type"].startswith("text/event-stream")
+        assert whole.text.count("event: transfer.seen") == 2
+        rest = await caller.http.get(path, headers={**headers, "Last-Event-ID": first})
+        assert rest.text.count("event: transfer.seen") == 1
+        other = await caller.http.get(path, headers={**headers, "Last-Event-ID": "other.1"})
+        assert other.status_code == 409
+        assert (await caller.http.get(path)).status_code == 401
 
 
 async def test_a_submitted_transaction_gets_its_verdict(caller: Caller) -> None:

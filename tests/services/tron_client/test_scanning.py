@@ -85,7 +85,7 @@ async def test_h21_positions_count_all_logs_of_the_receipt(world: World, tmp_pat
         world, tmp_path, transport=SpoiledWire(world.devnet, with_foreign_log)
     ) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         world.pay_usdt(3)
         await bench.mine()
         (told,) = await bench.told(TRANSFER_FEED)
@@ -110,7 +110,7 @@ async def test_an_empty_reply_loses_no_transfer(
     wire.is_spoiled = False
     async with benched(world, tmp_path, transport=wire) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         wire.is_spoiled = True
         world.pay_usdt(5)
         world.mine(BLOCKS_TO_SOLID + 1)
@@ -191,7 +191,7 @@ async def test_h8_what_does_not_fit_is_refused_and_asked_for_again(
     wire.is_spoiled = False
     async with benched(world, tmp_path, transport=wire) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         height = bench.sight.current().head.height
         world.pay_usdt(5)
         world.pay_trx(6)
@@ -219,7 +219,7 @@ async def test_h8_the_solid_tree_is_right_about_what_was_seen(world: World, tmp_
 
     async with benched(world, tmp_path, transport=SpoiledWire(world.devnet, invent)) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         world.pay_usdt(5)
         await bench.mine(BLOCKS_TO_SOLID + 1)
         told = [(each.type, each.object["position"]) for each in await bench.told(TRANSFER_FEED)]
@@ -268,7 +268,7 @@ async def test_a_chain_that_leaves_ours_below_a_solid_block_is_refused(
 async def test_a_restart_goes_on_from_the_durable_cursor(world: World, tmp_path: Path) -> None:
     async with benched(world, tmp_path) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         await bench.mine(2)
         height = bench.sight.current().head.height
     for amount in (1, 2, 3):
@@ -313,10 +313,10 @@ async def test_h17_a_node_of_another_network_is_refused(world: World, tmp_path: 
         with pytest.raises(WrongChain):
             await bench.scan()
         assert bench.sight.progress is None
-        assert "another network" in (bench.service.reason() or "")
+        assert "another network" in (bench.service.chain.reason() or "")
         assert set(bench.calls()) == {"/wallet/getblockbynum"}
         with pytest.raises(WrongChain):
-            await bench.service.account(world.to)
+            await bench.service.reads.account(world.to)
 
 
 async def test_h17_the_genesis_block_is_compared_again_after_a_broken_connection(
@@ -359,7 +359,7 @@ async def test_the_scan_costs_the_same_for_few_and_for_many_addresses(
     many = [address_from_bytes(number.to_bytes(20, "big")) for number in range(1, addresses)]
     async with benched(world, tmp_path, poll_blocks=10, slot_ms=3_000) as bench:
         await bench.scan()
-        await bench.service.watch([world.to, *many])
+        await bench.coverage.watch([world.to, *many])
         world.devnet.node_app.requests.clear()
         for number in range(20):
             world.pay_usdt(number + 1)
@@ -383,7 +383,7 @@ async def test_h11_a_watch_that_races_the_scan_misses_nothing(world: World, tmp_
             scanning = asyncio.create_task(bench.scan())
             for _ in range(turns):
                 await asyncio.sleep(0)
-            promise = await bench.service.watch([address])
+            promise = await bench.coverage.watch([address])
             await scanning
             told = {
                 each.object["block"]["height"]
@@ -395,11 +395,11 @@ async def test_h11_a_watch_that_races_the_scan_misses_nothing(world: World, tmp_
 
 
 async def test_watching_twice_keeps_the_first_promise(bench: Bench) -> None:
-    first = await bench.service.watch([bench.world.to])
+    first = await bench.coverage.watch([bench.world.to])
     await bench.mine(5)
-    again = await bench.service.watch([bench.world.to])
+    again = await bench.coverage.watch([bench.world.to])
     assert again == first
-    assert (await bench.service.watch_page(cursor=None, limit=10)).next is None
+    assert (await bench.coverage.page(cursor=None, limit=10)).next is None
 
 
 async def test_h8_no_transfer_is_confirmed_before_its_block_is_proved_solid(
@@ -416,7 +416,7 @@ async def test_h8_no_transfer_is_confirmed_before_its_block_is_proved_solid(
     wire.is_spoiled = False
     async with benched(world, tmp_path, transport=wire) as bench:
         await bench.scan()
-        await bench.service.watch([world.to])
+        await bench.coverage.watch([world.to])
         world.pay_usdt(5)
         await bench.mine(5)
         other = await _block_of(stranger, bench.sight.current().head.height - 1)

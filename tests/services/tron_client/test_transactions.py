@@ -13,7 +13,6 @@ import pytest
 
 from devnet.chain_pb2 import Transaction
 from devnet.forks import Fate
-from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.transactions import (
     NotATransaction,
@@ -22,9 +21,8 @@ from services.tron_client.domain.transactions import (
     TransactionOfAnother,
     UnknownTransaction,
 )
-from services.tron_client.store import TRANSACTION_FEED, TRANSACTIONS
+from services.tron_client.store import TRANSACTION_FEED
 from shared.models.tron_client import BroadcastOutcome
-from shared.storage import Unit
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,
@@ -32,6 +30,7 @@ from tests.services.tron_client.bench import (
     Wire,
     World,
     benched,
+    lost,
     request_for,
 )
 
@@ -140,7 +139,7 @@ async def test_h5_a_second_transaction_of_a_send_is_refused_until_the_first_is_p
     bench: Bench,
 ) -> None:
     second = bench.world.transfer(6)
-    await _lost(bench)
+    await lost(bench)
     with pytest.raises(SentAlready):
         await bench.submit(second)
     await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
@@ -200,102 +199,6 @@ async def test_nothing_is_taken_before_the_chain_is_in_sight(world: World, tmp_p
             await bench.submit(world.transfer(1))
 
 
-async def test_h1_a_transaction_that_never_came_is_expired(bench: Bench) -> None:
-    taken = await _lost(bench)
-    await bench.mine(EXPIRY_BLOCKS)
-    await bench.tracker.expire()
-    assert await bench.fate(taken) == "pending"  # its time is over, but not yet in a solid block
-
-    await bench.mine(BLOCKS_TO_SOLID)
-    await bench.tracker.expire()
-    assert await bench.fate(taken) == "expired"
-    assert await bench.verdict_events() == ["transaction.expired"]
-    assert bytes.fromhex(taken) in bench.sight.txids
-
-
-async def test_h1_an_own_scan_that_began_too_late_proves_nothing(
-    world: World, tmp_path: Path
-) -> None:
-    transaction = world.transfer(5)
-    world.mine(BLOCKS_TO_SOLID + 2)
-    async with benched(world, tmp_path) as bench:
-        await bench.scan()
-        world.drop()
-        taken = await bench.submit(transaction)
-        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
-        await bench.tracker.expire()
-        assert await bench.fate(taken.id) == "pending"
-
-
-async def test_h1_a_lagging_solid_tree_proves_nothing(world: World, tmp_path: Path) -> None:
-    def lagging(path: str, _asked: Any, answer: Any) -> Any:
-        return earlier if path == "/walletsolidity/getnowblock" else answer
-
-    wire = SpoiledWire(world.devnet, lagging)
-    wire.is_spoiled = False
-    async with benched(world, tmp_path, transport=wire) as bench:
-        await bench.scan()
-        taken = await _lost(bench)
-        earlier = await bench.node.read_raw("/walletsolidity/getnowblock", {})
-        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
-        wire.is_spoiled = True
-        await bench.tracker.expire()
-        assert await bench.fate(taken) == "pending"
-
-
-@pytest.mark.parametrize("receipt_is_denied", [False, True])
-async def test_h1_blocks_before_the_submission_are_searched(
-    world: World, tmp_path: Path, *, receipt_is_denied: bool
-) -> None:
-    """It was in a block before it came here, as after a restore."""
-
-    def deny(path: str, _asked: Any, answer: Any) -> Any:
-        return {} if path == "/walletsolidity/gettransactioninfobyid" else answer
-
-    wire = SpoiledWire(world.devnet, deny)
-    wire.is_spoiled = receipt_is_denied
-    async with benched(world, tmp_path, transport=wire) as bench:
-        await bench.scan()
-        transaction = world.transfer(5)
-        world.devnet.node.broadcast(transaction)
-        await bench.mine(2)
-        taken = await bench.submit(transaction)
-        assert taken.outcome is BroadcastOutcome.UNKNOWN
-        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
-        assert await bench.fate(taken.id) == "pending"
-        await bench.tracker.expire()
-        assert await bench.fate(taken.id) == "confirmed"
-
-
-async def test_h1_a_search_with_holes_proves_nothing(world: World, tmp_path: Path) -> None:
-    def holed(path: str, _asked: Any, answer: Any) -> Any:
-        return {} if path == "/walletsolidity/getblockbylimitnext" else answer
-
-    async with benched(world, tmp_path, transport=SpoiledWire(world.devnet, holed)) as bench:
-        await bench.scan()
-        taken = await _lost(bench)
-        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
-        with pytest.raises(InconsistentBlock):
-            await bench.tracker.expire()
-        assert await bench.fate(taken) == "pending"
-
-
-async def test_h1_an_expired_transaction_that_comes_after_all_raises_an_alarm(
-    bench: Bench,
-) -> None:
-    """No honest chain does this; a verdict given too early would look like it."""
-    transaction = bench.world.transfer(5)
-    taken = await bench.submit(transaction)
-    known = await bench.store.transaction(taken.id)
-    assert known is not None
-    await bench.store.storage.commit(Unit().update(TRANSACTIONS, known.expired()))
-    await bench.mine(BLOCKS_TO_SOLID + 1)
-    assert await bench.verdict_events() == ["alarm.expired_transaction_on_chain"]
-    assert await bench.fate(taken.id) == "expired"
-    await bench.service.count_alarms()
-    assert "after they had expired" in (bench.service.reason() or "")
-
-
 async def test_what_no_repeat_can_help_is_not_repeated(world: World, tmp_path: Path) -> None:
     def refuses(path: str, _asked: Any, answer: Any) -> Any:
         if path == "/wallet/broadcasthex":
@@ -312,12 +215,12 @@ async def test_what_no_repeat_can_help_is_not_repeated(world: World, tmp_path: P
 async def test_a_verdict_can_be_waited_for(bench: Bench) -> None:
     taken = await bench.submit(bench.world.transfer(5))
     await bench.mine()
-    waiting = asyncio.create_task(bench.service.transaction(taken.id, wait_s=5))
+    waiting = asyncio.create_task(bench.service.transactions.transaction(taken.id, wait_s=5))
     await bench.mine(BLOCKS_TO_SOLID)
     assert (await waiting).state == "confirmed"
     with pytest.raises(UnknownTransaction):
-        await bench.service.transaction("ab" * 32, wait_s=0)
-    assert [each.id for each in await bench.service.lookup(["ab" * 32, taken.id])] == [taken.id]
+        await bench.service.transactions.transaction("ab" * 32, wait_s=0)
+    assert [each.id for each in await bench.service.transactions.lookup(["ab" * 32, taken.id])] == [taken.id]
 
 
 async def test_a_rejection_after_an_unknown_stays_unknown(bench: Bench) -> None:
@@ -325,12 +228,7 @@ async def test_a_rejection_after_an_unknown_stays_unknown(bench: Bench) -> None:
     taken = await bench.submit(bench.world.transfer(5))
     unknown = replace(taken, outcome=BroadcastOutcome.UNKNOWN)
     rejected = Outcome(outcome=BroadcastOutcome.REJECTED, code="TAPOS_ERROR")
-    assert unknown.broadcast(rejected, next_broadcast_ms=1).outcome is BroadcastOutcome.UNKNOWN
-    assert taken.broadcast(rejected, next_broadcast_ms=1).outcome is BroadcastOutcome.ACCEPTED
-
-
-async def _lost(bench: Bench) -> str:
-    """Submit a transaction that the node forgets each time it is sent."""
-    bench.world.drop()
-    taken = await bench.submit(bench.world.transfer(5))
-    return taken.id
+    again = unknown.broadcast(rejected, now_ms=1, interval_ms=1)
+    assert again.outcome is BroadcastOutcome.UNKNOWN
+    accepted = taken.broadcast(rejected, now_ms=1, interval_ms=1)
+    assert accepted.outcome is BroadcastOutcome.ACCEPTED

@@ -1,41 +1,45 @@
 """Bring submitted transactions to the chain, the same bytes again and again, and prove those absent.
 
-Stored before broadcast; included, confirmed and failed are learned from the scan alone. ``expired``
-is said only of what every block that could hold it was searched for (H1).
+Stored before broadcast; included, confirmed and failed are learned from the scan alone; ``expiry``
+says when a transaction is proved absent, ``gate`` when nothing may go out.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
-from services.tron_client.domain.blocks import Anchor, Body, InconsistentBlock, Receipt
+from services.tron_client.domain.accounts import read_account
+from services.tron_client.domain.broadcasting import Broadcasting
+from services.tron_client.domain.permissions import Permissions
 from services.tron_client.domain.progress import HeldBlock, Progress
 from services.tron_client.domain.transactions import (
+    Checked,
     Outcome,
     SentAlready,
     Tracked,
     TransactionOfAnother,
-    effect_of,
-    is_covered,
+    checked,
     received,
     reference_of,
+    require_permission,
 )
-from services.tron_client.node.blocks import Chain, Tree, solid_block
+from services.tron_client.node.blocks import Chain
 from services.tron_client.node.outcomes import Accepted, BroadcastResult, Rejected, Unknown
-from services.tron_client.store import ChainStore, told
+from services.tron_client.store import ChainStore
 from services.tron_client.store.sight import Sight
+from services.tron_client.tracker.expiry import HASH_IN_ID, Alarms, Expiry, Judges
+from services.tron_client.tracker.gate import BroadcastGate
 from shared.clock import MS_PER_S, Clock
 from shared.logs import get_logger
 from shared.models.tron_client import BroadcastOutcome, SignedTransaction, TransactionState
+from shared.tron.address import Address
 
 log = get_logger(__name__)
 
 _AT_ONCE: Final = 100
-_BLOCKS_AT_ONCE: Final = 20
-_LONGEST_SEARCH_BLOCKS: Final = 30_000
-_HASH_IN_ID: Final = slice(16, 32)
-"""Where a block id holds what a transaction refers to (java-tron TransactionCapsule.setReference)."""
+_MOST_TOLD: Final = 10_000
+"""Transactions that may still land, told of at once."""
 
 
 class Broadcaster(Chain, Protocol):
@@ -43,6 +47,10 @@ class Broadcaster(Chain, Protocol):
 
     async def broadcast(self, signed: bytes, *, txid: str) -> BroadcastResult:
         """Hand over a transaction, once."""
+        ...
+
+    async def account(self, address: Address) -> Mapping[str, Any]:
+        """Return an account as printed."""
         ...
 
 
@@ -59,6 +67,21 @@ class TrackPolicy:
     submit_timeout_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """The switch as it stands.
+
+    Attributes:
+        state: whose bytes are held back by name.
+        is_shut: True when everybody's are, be it by a file.
+        may_land: transactions that are held back and may be in a node's pool already.
+    """
+
+    state: Broadcasting
+    is_shut: bool
+    may_land: tuple[Tracked, ...]
+
+
 class Tracker:
     """Submitted transactions on their way."""
 
@@ -70,25 +93,34 @@ class Tracker:
         sight: Sight,
         clock: Clock,
         policy: TrackPolicy,
+        gate: BroadcastGate,
+        judges: Judges,
+        alarms: Alarms,
     ) -> None:
         self._node = node
         self._store = store
         self._sight = sight
         self._clock = clock
         self._policy = policy
-        self._unprovable: set[str] = set()
+        self._gate = gate
+        self._expiry = Expiry(store=store, sight=sight, clock=clock, judges=judges, alarms=alarms)
+        self._under_way: set[asyncio.Task[BroadcastResult]] = set()
 
     async def submit(self, requests: Sequence[SignedTransaction]) -> list[Tracked]:
         """Store transactions, then broadcast those that are not in a block yet.
 
         Raises:
-            NotATransaction: one is not what it is said to be; none was stored.
+            NotATransaction: one is not what it is said to be, or its signers may not sign it; none
+                was stored.
+            NodeUnavailable: no node says who may sign for an owner of several keys; none was stored.
             TransactionOfAnother: one was submitted before for another send; none was stored.
             SentAlready: another one of its send is not proved absent; none was stored.
             NothingScanned: nothing could be followed yet.
         """
+        looked = [checked(request) for request in requests]
+        await self._require_permissions(requests, looked)
         async with self._sight.lock:
-            given = await self._received(requests, self._sight.current())
+            given = await self._received(requests, looked, self._sight.current())
             stored = await self._kept(given)
         pending = [each for each in stored.values() if each.state is TransactionState.PENDING]
         stored |= {each.id: each for each in await self._broadcast(pending)}
@@ -107,23 +139,55 @@ class Tracker:
         return len(due) == _AT_ONCE
 
     async def expire(self) -> bool:
-        """Find transactions that can no longer come, and say so of those proved absent."""
-        progress = self._sight.progress
-        if progress is None:
-            return False
-        reached_ms = min(progress.solid.timestamp_ms, self._clock.now_ms())
-        cursor = None
-        while True:
-            page = await self._store.past_expiry(at_ms=reached_ms, limit=_AT_ONCE, cursor=cursor)
-            due = [each for each in page.items if each.id not in self._unprovable]
-            if due:
-                await self._judge(due, progress)
-            cursor = page.next
-            if cursor is None:
-                return False
+        """Say of what can no longer come that it is expired, as far as that is proved (H1)."""
+        return await self._expiry.run()
+
+    async def stop(self, owners: Sequence[Address], *, reason: str, by: str) -> HeldBack:
+        """Hold bytes back; once this returns none of theirs goes out any more (H23)."""
+        await self._gate.stop(owners, reason=reason, by=by)
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
+        return await self.held_back()
+
+    async def release(self, owners: Sequence[Address], *, reason: str, by: str) -> HeldBack:
+        """Let bytes go again: they are sent with the next round."""
+        await self._gate.release(owners, reason=reason, by=by)
+        return await self.held_back()
+
+    def reason_for(self, owner: Address) -> str | None:
+        """Say why the bytes of an owner are held back, or None."""
+        return self._gate.reason_for(owner)
+
+    async def held_back(self) -> HeldBack:
+        """Return the switch as it stands, with what may still land although it is held back."""
+        may_land = [
+            each
+            for each in await self._store.pending(limit=_MOST_TOLD)
+            if self._gate.reason_for(each.owner) is not None
+        ]
+        return HeldBack(
+            state=self._gate.state, is_shut=self._gate.is_shut(), may_land=tuple(may_land)
+        )
+
+    async def _require_permissions(
+        self, requests: Sequence[SignedTransaction], looked: Sequence[Checked]
+    ) -> None:
+        """Ask the chain who may sign for owners that did not sign alone."""
+        known: dict[Address, Permissions | None] = {}
+        for request, given in zip(requests, looked, strict=True):
+            owner = given.decoded.owner
+            if given.is_the_owners:
+                continue
+            if owner not in known:
+                printed = await self._node.account(owner)
+                known[owner] = read_account(owner, printed, {}).permissions
+            require_permission(request, given, known[owner])
 
     async def _received(
-        self, requests: Sequence[SignedTransaction], progress: Progress
+        self,
+        requests: Sequence[SignedTransaction],
+        looked: Sequence[Checked],
+        progress: Progress,
     ) -> list[Tracked]:
         now_ms = self._clock.now_ms()
         references = [
@@ -136,12 +200,13 @@ class Tracker:
         return [
             received(
                 request,
+                given,
                 head=progress.head,
                 reference_height=_height_on(held, reference),
                 now_ms=now_ms,
                 next_broadcast_ms=self._next_ms(now_ms),
             )
-            for request, reference in zip(requests, references, strict=True)
+            for request, given, reference in zip(requests, looked, references, strict=True)
         ]
 
     async def _kept(self, given: Sequence[Tracked]) -> dict[str, Tracked]:
@@ -172,124 +237,62 @@ class Tracker:
                 )
 
     async def _broadcast(self, transactions: Sequence[Tracked]) -> list[Tracked]:
-        """Send bytes to the node, at once but in bounds, and store what came of it."""
+        """Send bytes to the nodes, at once but in bounds, and store what came of it."""
+        free = [each for each in transactions if self._gate.reason_for(each.owner) is None]
+        stopped = await self._hold_back([each for each in transactions if each not in free])
+        return stopped + await self._send(free)
+
+    async def _hold_back(self, transactions: Sequence[Tracked]) -> list[Tracked]:
+        """Put off what may not go out, with the reason."""
+        if not transactions:
+            return []
+        next_ms = self._next_ms(self._clock.now_ms())
+        async with self._sight.lock:
+            current = await self._store.transactions([each.id for each in transactions])
+            held = [
+                each.held_back(self._gate.reason_for(each.owner) or "", next_broadcast_ms=next_ms)
+                for each in current.values()
+                if each.state is TransactionState.PENDING
+            ]
+            await self._store.save(held)
+        return [replace(each, version=each.version + 1) for each in held]
+
+    async def _send(self, transactions: Sequence[Tracked]) -> list[Tracked]:
         if not transactions:
             return []
         tasks = {
             each.id: asyncio.create_task(self._node.broadcast(each.signed_bytes(), txid=each.id))
             for each in transactions
         }
+        self._under_way.update(tasks.values())
         try:
             await asyncio.wait(tasks.values(), timeout=self._policy.submit_timeout_s)
         finally:
             for task in tasks.values():
                 task.cancel()
+                task.add_done_callback(self._under_way.discard)
         outcomes = {txid: _outcome(task) for txid, task in tasks.items()}
-        next_ms = self._next_ms(self._clock.now_ms())
+        now_ms = self._clock.now_ms()
         async with self._sight.lock:
             current = await self._store.transactions(list(tasks))
             sent = [
-                each.broadcast(outcomes[each.id], next_broadcast_ms=next_ms)
+                each.broadcast(outcomes[each.id], now_ms=now_ms, interval_ms=self._interval_ms())
                 for each in current.values()
             ]
             await self._store.save(sent)
         return [replace(each, version=each.version + 1) for each in sent]
 
+    def _interval_ms(self) -> int:
+        return self._policy.rebroadcast_interval_s * MS_PER_S
+
     def _next_ms(self, now_ms: int) -> int:
-        return now_ms + self._policy.rebroadcast_interval_s * MS_PER_S
+        return now_ms + self._interval_ms()
 
     async def _give_up(self, late: Sequence[Tracked]) -> None:
         async with self._sight.lock:
             current = await self._store.transactions([each.id for each in late])
             await self._store.save(
                 replace(each, next_broadcast_ms=None) for each in current.values()
-            )
-
-    async def _judge(self, due: Sequence[Tracked], progress: Progress) -> None:
-        """Look for transactions on the solid tree: absent, found after all, or not provable."""
-        solid = await self._node.solid_head()
-        if solid is None or solid.timestamp_ms < max(each.expires_at_ms for each in due):
-            return
-        found = {each.id: await self._node.solid_receipt(each.id) for each in due}
-        absent = []
-        for each in due:
-            receipt = found[each.id]
-            if receipt is not None:
-                await self._adopt(each.id, receipt.height)
-            elif (
-                is_covered(each, start_height=progress.start.height)
-                and len(_unsearched(each)) <= _LONGEST_SEARCH_BLOCKS
-            ):
-                absent.append(each)
-            else:
-                self._unprovable.add(each.id)
-                log.error("transaction.unprovable", txid=each.id, send_key=each.send_key)
-        searched = await self._search(absent)
-        for txid, height in searched.items():
-            await self._adopt(txid, height)
-        await self._say_expired([each.id for each in absent if each.id not in searched])
-
-    async def _search(self, absent: Sequence[Tracked]) -> dict[str, int]:
-        """Search the blocks from the references up to where the scan was at submission.
-
-        From there on the scan itself has looked for them.
-
-        Returns:
-            Heights of those that are there after all.
-        """
-        heights: set[int] = set()
-        for each in absent:
-            heights.update(_unsearched(each))
-        wanted = {each.id for each in absent}
-        found: dict[str, int] = {}
-        for start, end in _runs(sorted(heights)):
-            for body in await self._solid_bodies(start, end):
-                for transaction in body.transactions:
-                    if transaction.txid in wanted:
-                        found[transaction.txid] = body.anchor.height
-        return found
-
-    async def _solid_bodies(self, start: int, end: int) -> list[Body]:
-        """Return the blocks of heights that are held, as the solid tree has them."""
-        bodies = await self._node.blocks(start, end - start, tree=Tree.SOLID)
-        known = await self._store.blocks_between(start, end - 1)
-        if [body.anchor for body in bodies] != [block.anchor for block in known] or (
-            len(bodies) != end - start
-        ):
-            raise InconsistentBlock(f"blocks {start} to {end - 1} are not those that were scanned")
-        return bodies
-
-    async def _adopt(self, txid: str, height: int) -> None:
-        """Give the verdict of a solid block that was scanned before the transaction came here."""
-        if height > self._sight.current().solid.height:
-            return
-        block = await solid_block(self._node, height)
-        receipts = (
-            {} if block is None else {each.receipt.txid: each.receipt for each in block.executed}
-        )
-        if block is None or txid not in receipts:
-            raise InconsistentBlock(f"the solid block {height} is to hold {txid} and does not")
-        known = await self._store.block_at(height)
-        if known is not None and known.anchor != block.anchor:
-            raise InconsistentBlock(f"the solid tree has another block {height} than the one held")
-        await self._settle(txid, block.anchor, receipts[txid])
-
-    async def _settle(self, txid: str, anchor: Anchor, receipt: Receipt) -> None:
-        effect = effect_of(receipt)
-        async with self._sight.lock:
-            current = await self._store.transaction(txid)
-            if current is None or current.state is not TransactionState.PENDING:
-                return
-            await self._store.tell([told(current.included(anchor, effect).settled(effect))])
-            self._sight.txids.discard(bytes.fromhex(txid))
-
-    async def _say_expired(self, txids: Sequence[str]) -> None:
-        async with self._sight.lock:
-            current = await self._store.transactions(txids)
-            await self._store.tell(
-                told(each.expired())
-                for each in current.values()
-                if each.state is TransactionState.PENDING
             )
 
 
@@ -301,26 +304,7 @@ def _height_on(
         return None
     height, block_hash = reference
     block = held[height]
-    return height if block is not None and block.id[_HASH_IN_ID] == block_hash else None
-
-
-def _unsearched(tracked: Tracked) -> range:
-    """Return the heights that could hold a transaction and were scanned before it came here."""
-    return range((tracked.reference_height or 0) + 1, tracked.stored_height + 1)
-
-
-def _runs(heights: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Divide ascending heights into runs without gaps, each from a first to before an end."""
-    start = 0
-    for position in range(1, len(heights) + 1):
-        is_last = position == len(heights)
-        if (
-            is_last
-            or heights[position] != heights[position - 1] + 1
-            or position - start == _BLOCKS_AT_ONCE
-        ):
-            yield heights[start], heights[position - 1] + 1
-            start = position
+    return height if block is not None and block.id[HASH_IN_ID] == block_hash else None
 
 
 def _outcome(task: "asyncio.Task[BroadcastResult]") -> Outcome:
