@@ -1,21 +1,40 @@
 """What wallet-manager keeps: the sealed seed, wallets, addresses, sends, attempts and the books."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
+from services.wallet_manager.domain.approvals import Approval
+from services.wallet_manager.domain.audit import HEAD_ID, AuditHead, AuditPage, Decision
 from services.wallet_manager.domain.books import (
     JournalEntryLine,
     Position,
     empty_position,
+    order_at,
     position_id,
 )
+from services.wallet_manager.domain.reconciliation import Finding
+from services.wallet_manager.domain.recovery import RUN_ID, ClaimState, Run, Unclaimed
+from services.wallet_manager.domain.rulebook import Policy
 from services.wallet_manager.domain.sends import Attempt, Send
+from services.wallet_manager.domain.stops import Stop
+from services.wallet_manager.domain.unlocking import TRIES_ID, Tries
 from services.wallet_manager.domain.wallets import DepositAddress, Wallet
-from services.wallet_manager.vault import SEED_ID, SealedSeed
-from shared.models.wallet_manager import SendState, SendView, WalletRole
+from services.wallet_manager.vault import (
+    RING_ID,
+    SEED_ID,
+    Founding,
+    KeyRing,
+    SealedSecret,
+    SealedSeed,
+)
+from shared.alarms import ALARM_COLLECTIONS, ALARM_FEEDS
+from shared.ledger_clock import LEDGER_TIMES
+from shared.models.wallet_manager import FINAL_SEND_STATES, SendState, SendView, WalletRole
 from shared.money import Currency
 from shared.storage import (
+    MAX_ROWS,
     Collection,
     DuplicateRecord,
     Feed,
@@ -26,8 +45,12 @@ from shared.storage import (
     Schema,
     Storage,
     StorageError,
+    Tally,
     Unit,
+    tallies,
+    written,
 )
+from shared.storage.schema import R
 from shared.tron.address import Address
 
 
@@ -41,6 +64,16 @@ class Cursor:
 
 
 WALLET_KEYS: Final = Collection(name="wallet_keys", record=SealedSeed)
+SECRETS: Final = Collection(
+    name="sealed_secrets",
+    record=SealedSecret,
+    indexes=(Index(name="generation", fields=("generation",)),),
+)
+KEY_RINGS: Final = Collection(name="key_rings", record=KeyRing)
+UNLOCK_TRIES: Final = Collection(name="unlock_tries", record=Tries)
+VAULT: Final[tuple[Collection[Any], ...]] = (WALLET_KEYS, SECRETS, KEY_RINGS, UNLOCK_TRIES)
+"""The keys; the first of them holds the seed of an older installation until it is resealed."""
+
 WALLETS: Final = Collection(
     name="wallets",
     record=Wallet,
@@ -63,6 +96,7 @@ ADDRESSES: Final = Collection(
     indexes=(
         Index(name="identity", fields=("identity",), unique=True),
         Index(name="wallet", fields=("wallet_id", "index"), unique=True),
+        Index(name="stock", fields=("wallet_id", "index"), where=(("purpose", ("",)),)),
     ),
 )
 SENDS: Final = Collection(
@@ -72,6 +106,7 @@ SENDS: Final = Collection(
         Index(name="send_key", fields=("send_key",), unique=True),
         Index(name="state", fields=("state", "due_ms")),
         Index(name="wallet", fields=("wallet_id", "created_at_ms")),
+        Index(name="lane", fields=("lane", "created_at_ms")),
     ),
     leased=True,
 )
@@ -83,21 +118,91 @@ ATTEMPTS: Final = Collection(
         Index(name="send", fields=("send_id", "number"), unique=True),
     ),
 )
-POSITIONS: Final = Collection(name="positions", record=Position)
+POSITIONS: Final = Collection(
+    name="positions",
+    record=Position,
+    indexes=(Index(name="address", fields=("address",)),),
+)
 JOURNAL: Final = Collection(
     name="journal",
     record=JournalEntryLine,
-    indexes=(Index(name="account", fields=("account", "order")),),
+    indexes=(
+        Index(name="account", fields=("account", "order")),
+        Index(name="txid", fields=("txid",)),
+    ),
 )
 CURSORS: Final = Collection(name="cursors", record=Cursor)
+RUNS: Final = Collection(name="runs", record=Run)
+FINDINGS: Final = Collection(name="findings", record=Finding)
+UNCLAIMED: Final = Collection(
+    name="unclaimed",
+    record=Unclaimed,
+    indexes=(
+        Index(name="state", fields=("state", "found_ms")),
+        Index(name="facts", fields=("facts", "state")),
+    ),
+)
 SEND_FEED: Final = Feed(name="sends")
+
+POLICIES: Final = Collection(name="policies", record=Policy)
+SPENT: Final = tallies("spent")
+APPROVALS: Final = Collection(
+    name="approvals",
+    record=Approval,
+    indexes=(
+        Index(name="asked", fields=("asked_ms",)),
+        Index(name="content", fields=("kind", "content", "asked_ms")),
+    ),
+)
+STOPS: Final = Collection(
+    name="stops", record=Stop, indexes=(Index(name="made", fields=("at_ms",)),)
+)
+AUDIT_PAGES: Final = Collection(
+    name="audit_pages",
+    record=AuditPage,
+    indexes=(Index(name="first", fields=("first",), unique=True),),
+)
+AUDIT_HEADS: Final = Collection(name="audit_heads", record=AuditHead)
+GUARDS: Final[tuple[Collection[Any], ...]] = (
+    POLICIES,
+    SPENT,
+    APPROVALS,
+    STOPS,
+    AUDIT_PAGES,
+    AUDIT_HEADS,
+    LEDGER_TIMES,
+)
+"""Policy, what was spent under it, who agreed, who stopped what, and the record of all that."""
 
 SCHEMA: Final = Schema(
     service="wallet-manager",
     version=1,
-    collections=(WALLET_KEYS, WALLETS, ADDRESSES, SENDS, ATTEMPTS, POSITIONS, JOURNAL, CURSORS),
-    feeds=(SEND_FEED,),
+    collections=(
+        *VAULT,
+        WALLETS,
+        ADDRESSES,
+        SENDS,
+        ATTEMPTS,
+        POSITIONS,
+        JOURNAL,
+        CURSORS,
+        RUNS,
+        UNCLAIMED,
+        FINDINGS,
+        *GUARDS,
+        *ALARM_COLLECTIONS,
+    ),
+    feeds=(SEND_FEED, *ALARM_FEEDS),
 )
+
+UNDER_WAY: Final = (
+    SendState.AWAITING_SIGNATURE,
+    SendState.SIGNED,
+    SendState.SUBMITTED,
+    SendState.SEEN,
+    SendState.UNKNOWN,
+)
+"""States of sends whose transaction has no verdict and keeps its hold."""
 
 LEASE_MS: Final = 60_000
 
@@ -107,14 +212,42 @@ class WalletStore:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self._audit_head: AuditHead | None = None
+        self._auditing = asyncio.Lock()
 
-    async def seed(self) -> SealedSeed | None:
-        """Return the sealed seed, or None before one was made."""
+    async def first_seed(self) -> SealedSeed | None:
+        """Return the seed as the first format stored it, or None."""
         return await self.storage.get(WALLET_KEYS, SEED_ID)
 
-    async def save_seed(self, seed: SealedSeed) -> None:
-        """Store the one seed; raises DuplicateRecord if there is one already."""
-        await self.storage.commit(Unit().insert(WALLET_KEYS, seed))
+    async def key_ring(self) -> KeyRing | None:
+        """Return which master keys are in use, or None before there is a seed in this format."""
+        return await self.storage.get(KEY_RINGS, RING_ID)
+
+    async def sealed_secrets(self, *, up_to: int | None = None) -> list[SealedSecret]:
+        """Return a page of sealed secrets, the oldest generation first.
+
+        Args:
+            up_to: the newest generation to return.
+        """
+        page = await self.storage.list(SECRETS, "generation", limit=MAX_ROWS, at_most=up_to)
+        return list(page.items)
+
+    async def tries(self) -> Tries:
+        """Return how often the passphrase was tried without success."""
+        return await self.storage.get(UNLOCK_TRIES, TRIES_ID) or Tries()
+
+    async def found(self, founding: Founding, *, replaces: SealedSeed | None = None) -> None:
+        """Store the one seed, in place of one of the first format if there is one; all or nothing.
+
+        Raises:
+            DuplicateRecord: there is one already.
+        """
+        unit = Unit().insert(KEY_RINGS, founding.ring)
+        for secret in founding.secrets:
+            unit.insert(SECRETS, secret)
+        if replaces is not None:
+            unit.delete(WALLET_KEYS, replaces)
+        await self.storage.commit(unit)
 
     async def wallet(self, wallet_id: str) -> Wallet | None:
         """Return a wallet by id."""
@@ -139,7 +272,8 @@ class WalletStore:
     async def next_account(self) -> int:
         """Return the number after the highest account."""
         page = await self.storage.list(WALLETS, "account", limit=1, descending=True)
-        return page.items[0].account + 1 if page.items else 0
+        highest = page.items[0].account if page.items else None
+        return 0 if highest is None else highest + 1
 
     async def add_wallet(self, wallet: Wallet) -> None:
         """Store a new wallet; raises DuplicateRecord naming what is taken."""
@@ -192,15 +326,18 @@ class WalletStore:
         """Return one attempt."""
         return await self.storage.get(ATTEMPTS, txid)
 
+    async def attempt_numbers(self, send_id: str) -> set[int]:
+        """Return the numbers of a send's attempts."""
+        page = await self.storage.list(ATTEMPTS, "send", send_id, limit=MAX_ROWS)
+        return {attempt.number for attempt in page.items}
+
     async def sends(self, ids: Iterable[str]) -> dict[str, Send]:
         """Return sends by id."""
         return await self.storage.get_many(SENDS, sorted(set(ids)))
 
-    async def add_sends(self, sends: Sequence[tuple[Send, SendView]]) -> list[bool | StorageError]:
+    async def add_sends(self, changes: Sequence["Change"]) -> list[bool | StorageError]:
         """Store new sends, each on its own; True, False where the key is taken, or the error."""
-        units = [_announce(Unit().insert(SENDS, send), send, view) for send, view in sends]
-        outcomes = await self.storage.commit_all(units)
-        return [_inserted(outcome) for outcome in outcomes]
+        return [_inserted(outcome) for outcome in await self.commit_each(changes)]
 
     async def claim_queued(self, *, now_ms: int, limit: int) -> list[Leased[Send]]:
         """Lease queued sends that are due."""
@@ -228,14 +365,22 @@ class WalletStore:
         """Return a page of the sends in a state, longest due first."""
         return await self.storage.list(SENDS, "state", state.value, limit=limit, cursor=cursor)
 
+    async def lanes(self, lanes: Iterable[str]) -> dict[str, list[Send]]:
+        """Return the sends under way in each lane, oldest first (hazard H16)."""
+        found = {}
+        for lane in sorted(set(lanes)):
+            page = await self.storage.list(SENDS, "lane", lane, limit=MAX_ROWS)
+            found[lane] = page.items
+        return found
+
     async def count(self, state: SendState) -> int:
         """Count the sends in a state."""
         return await self.storage.count(SENDS, "state", state.value)
 
-    async def positions(self, wanted: Iterable[tuple[Address, Currency]]) -> dict[str, Position]:
+    async def positions(self, wanted: Iterable[tuple[str, Currency]]) -> dict[str, Position]:
         """Return positions by id, empty ones included."""
         pairs = {
-            position_id(address, currency): (address, currency) for address, currency in wanted
+            position_id(account, currency): (account, currency) for account, currency in wanted
         }
         found = await self.storage.get_many(POSITIONS, sorted(pairs)) if pairs else {}
         return {id_: found.get(id_) or empty_position(*pair) for id_, pair in pairs.items()}
@@ -248,13 +393,193 @@ class WalletStore:
             JOURNAL, "account", account, limit=limit, cursor=cursor, descending=True
         )
 
+    async def all_positions(self, *, cursor: str | None, limit: int) -> Page[Position]:
+        """Return a page of positions, by address."""
+        return await self.storage.list(POSITIONS, "address", limit=limit, cursor=cursor)
+
+    async def journal_between(
+        self, account: str, *, since_ms: int, until_ms: int, cursor: str | None, limit: int
+    ) -> Page[JournalEntryLine]:
+        """Return a page of an account's lines of a period, its beginning included, oldest first."""
+        return await self.storage.list(
+            JOURNAL,
+            "account",
+            account,
+            at_least=order_at(since_ms),
+            at_most=order_at(until_ms),
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def journal_after(
+        self, account: str, *, after_ms: int, cursor: str | None, limit: int
+    ) -> Page[JournalEntryLine]:
+        """Return a page of an account's lines of later moments, oldest first."""
+        return await self.storage.list(
+            JOURNAL, "account", account, at_least=order_at(after_ms + 1), limit=limit, cursor=cursor
+        )
+
+    async def findings(self, ids: Sequence[str]) -> dict[str, Finding]:
+        """Return how accounts compared with the chain, by their positions' ids."""
+        return await self.storage.get_many(FINDINGS, list(dict.fromkeys(ids)))
+
+    async def save_finding(self, finding: Finding) -> None:
+        """Store how an account compared."""
+        await self._put(FINDINGS, finding)
+
+    async def save_position(self, position: Position) -> None:
+        """Store a changed position by itself."""
+        await self._put(POSITIONS, position)
+
+    async def under_way(self, owner: Address) -> list[Send]:
+        """Return the sends of an owner that were signed and have no final answer."""
+        found: list[Send] = []
+        for state in UNDER_WAY:
+            cursor: str | None = None
+            while True:
+                page = await self.in_state(state, limit=MAX_ROWS, cursor=cursor)
+                found += [send for send in page.items if send.owner == owner]
+                cursor = page.next
+                if cursor is None:
+                    break
+        return found
+
+    async def journal_of(self, txids: Sequence[str]) -> list[JournalEntryLine]:
+        """Return the lines that transactions made."""
+        return await self.storage.find_many(JOURNAL, "txid", list(dict.fromkeys(txids)))
+
     async def cursor(self, feed: str) -> Cursor:
         """Return how far a feed has been applied."""
         return await self.storage.get(CURSORS, feed) or Cursor(id=feed)
 
+    async def save_cursor(self, before: Cursor, text: str) -> None:
+        """Store how far something was followed."""
+        after = replace(before, cursor=text)
+        await self._put(CURSORS, after)
+
+    async def run(self) -> Run | None:
+        """Return the mark of the process that opened this database last."""
+        return await self.storage.get(RUNS, RUN_ID)
+
+    async def save_run(self, run: Run) -> Run:
+        """Store the mark and return it as stored."""
+        await self._put(RUNS, run)
+        return written(run)
+
+    async def unclaimed(self, txids: Sequence[str]) -> dict[str, Unclaimed]:
+        """Return transactions that no record explained when they were found, by txid."""
+        return await self.storage.get_many(UNCLAIMED, list(dict.fromkeys(txids)))
+
+    async def open_claims(self, facts: str) -> list[Unclaimed]:
+        """Return the transactions that do just this and are still unexplained."""
+        page = await self.storage.list(
+            UNCLAIMED, "facts", facts, ClaimState.OPEN.value, limit=MAX_ROWS
+        )
+        return page.items
+
+    async def unclaimed_page(
+        self, state: ClaimState, *, cursor: str | None, limit: int
+    ) -> Page[Unclaimed]:
+        """Return a page of such transactions, oldest find first."""
+        return await self.storage.list(UNCLAIMED, "state", state.value, limit=limit, cursor=cursor)
+
+    async def open_claims_of(self, owner: Address) -> list[Unclaimed]:
+        """Return the transactions of an owner that are still unexplained."""
+        found: list[Unclaimed] = []
+        cursor: str | None = None
+        while True:
+            page = await self.unclaimed_page(ClaimState.OPEN, cursor=cursor, limit=MAX_ROWS)
+            found += [one for one in page.items if one.owner == owner]
+            cursor = page.next
+            if cursor is None:
+                return found
+
+    async def count_open_claims(self) -> int:
+        """Count the transactions that are still unexplained."""
+        return await self.storage.count(UNCLAIMED, "state", ClaimState.OPEN.value)
+
+    async def wallet_id_of(self, owner: Address) -> str | None:
+        """Return the id of the wallet that an address of ours belongs to."""
+        leaf = await self.address(owner)
+        if leaf is not None:
+            return leaf.wallet_id
+        wallet = await self.wallet_by_address(owner)
+        return wallet.id if wallet else None
+
+    async def addresses(self, *, cursor: str | None, limit: int) -> Page[DepositAddress]:
+        """Return a page of deposit addresses, by wallet and leaf."""
+        return await self.storage.list(ADDRESSES, "wallet", limit=limit, cursor=cursor)
+
+    async def add_leaves(self, wallet: Wallet, leaves: Sequence[DepositAddress]) -> None:
+        """Store addresses of a wallet with the wallet moved past them, all or nothing."""
+        unit = Unit().update(WALLETS, wallet)
+        for leaf in leaves:
+            unit.insert(ADDRESSES, leaf)
+        await self.storage.commit(unit)
+
+    async def owners_under_way(self) -> set[Address]:
+        """Return the addresses that sends without a final answer are paid from."""
+        found: set[Address] = set()
+        for state in SendState:
+            if state in FINAL_SEND_STATES:
+                continue
+            cursor: str | None = None
+            while True:
+                page = await self.in_state(state, limit=MAX_ROWS, cursor=cursor)
+                found |= {send.owner for send in page.items}
+                cursor = page.next
+                if cursor is None:
+                    break
+        return found
+
+    async def _put(self, collection: Collection[R], record: R) -> None:
+        unit = Unit()
+        (unit.update if record.version else unit.insert)(collection, record)
+        await self.storage.commit(unit)
+
     async def commit(self, change: "Change") -> None:
-        """Carry out a change of sends and books, all or nothing."""
-        await self.storage.commit(change.unit())
+        """Carry out a change of sends and books with the decisions in it, all or nothing."""
+        await self.record(change.unit(), change.decisions)
+
+    async def commit_each(self, changes: Sequence["Change"]) -> list[StorageError | None]:
+        """Carry out changes, each all or nothing; returns for each None or why it was not.
+
+        They go into one unit as long as nothing stands in the way of any of them.
+        """
+        if not changes:
+            return []
+        try:
+            whole = Unit()
+            for change in changes:
+                change.unit(whole)
+            await self.record(whole, [one for change in changes for one in change.decisions])
+        except StorageError as error:
+            if len(changes) == 1:
+                return [error]
+            return [(await self.commit_each([change]))[0] for change in changes]
+        return [None] * len(changes)
+
+    async def record(self, unit: Unit, decisions: Sequence[Decision]) -> None:
+        """Carry out a unit together with the decisions that it carries out, all or nothing.
+
+        Raises:
+            StorageError: nothing was stored, neither the unit nor the decisions.
+        """
+        if not decisions:
+            await self.storage.commit(unit)
+            return
+        async with self._auditing:
+            head = self._audit_head or await self.audit_head()
+            page, after = head.after(decisions)
+            unit.insert(AUDIT_PAGES, page)
+            (unit.update if after.version else unit.insert)(AUDIT_HEADS, after)
+            self._audit_head = None
+            await self.storage.commit(unit)
+            self._audit_head = written(after)
+
+    async def audit_head(self) -> AuditHead:
+        """Return where the chain of decisions ends."""
+        return await self.storage.get(AUDIT_HEADS, HEAD_ID) or AuditHead()
 
 
 class Change:
@@ -267,7 +592,12 @@ class Change:
         self._wallets: dict[str, Wallet] = {}
         self._lines: dict[str, JournalEntryLine] = {}
         self._cursor: Cursor | None = None
+        self._claims: dict[str, Unclaimed] = {}
         self._leases: list[Lease] = []
+        self._tallies: dict[str, Tally] = {}
+        self._used: dict[str, Approval] = {}
+        self._policies: list[Policy] = []
+        self.decisions: list[Decision] = []
 
     def send(self, send: Send, view: SendView | None) -> None:
         """Store a send as changed; with a view, tell the feed."""
@@ -278,7 +608,7 @@ class Change:
         self._leases.append(lease)
 
     def attempt(self, attempt: Attempt) -> None:
-        """Store a signed attempt."""
+        """Store an attempt, new or with more signatures."""
         self._attempts.append(attempt)
 
     def position(self, position: Position) -> None:
@@ -288,6 +618,30 @@ class Change:
     def wallet(self, wallet: Wallet) -> None:
         """Store a wallet as changed."""
         self._wallets[wallet.id] = wallet
+
+    def claim(self, claim: Unclaimed) -> None:
+        """Store a transaction that was found unexplained, or what it turned out to be."""
+        self._claims[claim.id] = claim
+
+    def tally(self, tally: Tally) -> None:
+        """Store what was spent under a cap, unless somebody else counted meanwhile (hazard H14)."""
+        self._tallies[tally.id] = tally
+
+    def counted_at(self, at_ms: int) -> None:
+        """Say when the attempts of this change were counted under the caps, to give it back by."""
+        self._attempts = [replace(attempt, counted_ms=at_ms) for attempt in self._attempts]
+
+    def policy(self, policy: Policy) -> None:
+        """Store a policy as changed."""
+        self._policies.append(policy)
+
+    def approval(self, approval: Approval) -> None:
+        """Store a request for approval, new or changed."""
+        self._used[approval.id] = approval
+
+    def decide(self, decision: Decision) -> None:
+        """Write a decision down together with what it decides."""
+        self.decisions.append(decision)
 
     def journal(self, lines: Iterable[JournalEntryLine]) -> None:
         """Add lines to the journal."""
@@ -300,29 +654,51 @@ class Change:
 
     def is_empty(self) -> bool:
         """True when there is nothing to commit."""
-        changed = (self._sends, self._attempts, self._lines, self._wallets, self._cursor)
+        changed = (
+            self._sends,
+            self._attempts,
+            self._lines,
+            self._wallets,
+            self._claims,
+            self._cursor,
+            self._tallies,
+            self._used,
+            self._policies,
+            self.decisions,
+        )
         return not any(changed)
 
-    def unit(self) -> Unit:
-        """Return the unit of work."""
-        unit = Unit()
+    def unit(self, into: Unit | None = None) -> Unit:
+        """Return the unit of work, or the given one with this change added."""
+        unit = into or Unit()
         for lease in self._leases:
             unit.release(SENDS, lease)
         for position in self._positions.values():
             (unit.update if position.version else unit.insert)(POSITIONS, position)
         for attempt in self._attempts:
-            unit.insert(ATTEMPTS, attempt)
+            (unit.update if attempt.version else unit.insert)(ATTEMPTS, attempt)
         for line in self._lines.values():
             unit.insert(JOURNAL, line)
         for wallet in self._wallets.values():
             unit.update(WALLETS, wallet)
+        for claim in self._claims.values():
+            (unit.update if claim.version else unit.insert)(UNCLAIMED, claim)
+        self._put_guards(unit)
         for send, view in self._sends.values():
-            unit.update(SENDS, send)
+            (unit.update if send.version else unit.insert)(SENDS, send)
             if view is not None:
                 _announce(unit, send, view)
         if self._cursor is not None:
             (unit.update if self._cursor.version else unit.insert)(CURSORS, self._cursor)
         return unit
+
+    def _put_guards(self, unit: Unit) -> None:
+        for tally in self._tallies.values():
+            tally.put(unit, SPENT)
+        for policy in self._policies:
+            (unit.update if policy.version else unit.insert)(POLICIES, policy)
+        for approval in self._used.values():
+            (unit.update if approval.version else unit.insert)(APPROVALS, approval)
 
 
 def _announce(unit: Unit, send: Send, view: SendView) -> Unit:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.wallet_manager.domain.sends import Hold, Send
-from shared.models.tron_client import LogView
+from services.wallet_manager.domain.sends import Send
+from shared.models.tron_client import LogView, ReceiptView
 from shared.models.wallet_manager import SendKind
 from shared.money import Currency
 from shared.tron.address import Address
@@ -20,6 +20,19 @@ FEES: Final = "fees"
 """The account that stands for what the chain burned."""
 
 
+DEPOSIT: Final = "deposit"
+"""Money that somebody else sent."""
+
+INTERNAL: Final = "internal"
+"""Money that a send of ours brought to an address of ours; never a deposit (hazard H12)."""
+
+UNEXPLAINED: Final = "unexplained_outflow"
+"""Money that left without an order."""
+
+UNCLAIMED_KIND: Final = "unclaimed"
+"""What moved by a transaction of ours whose record was lost, until it is known which send it was."""
+
+
 class Overdrawn(Exception):
     """A position would hold less than it has set aside."""
 
@@ -29,9 +42,10 @@ class Position:
     """What one address holds of one currency by our own journal, at the solid height it has come to.
 
     Attributes:
-        id: ``address:currency``.
+        id: ``account:currency``; the account is the address, or ``staked:`` or ``unfreezing:`` before it.
         settled: booked, in base units.
         held: set aside for attempts without a verdict.
+        short: what a node has less than it should; not spent until that is explained (hazard H15).
     """
 
     id: str
@@ -40,16 +54,30 @@ class Position:
     currency: Currency
     settled: int = 0
     held: int = 0
+    short: int = 0
+
+    @property
+    def account(self) -> str:
+        """The account of the journal that it sums up."""
+        return self.id.rpartition(":")[0]
 
     @property
     def available(self) -> int:
         """What a new send may take."""
-        return self.settled - self.held
+        return self.settled - self.held - self.short
+
+    def told(self, amount: int) -> "Position":
+        """Return it after a node said what there is: it lowers what may be spent, and never raises it."""
+        return replace(self, short=max(0, self.settled - self.held - amount))
 
     def hold(self, amount: int) -> "Position":
         """Set an amount aside; raises Overdrawn if it is not there."""
         if amount > self.available:
             raise Overdrawn(f"{self.id}: {amount} is more than {self.available}")
+        return replace(self, held=self.held + amount)
+
+    def reserve(self, amount: int) -> "Position":
+        """Set an amount aside for what left already, whether it is there or not."""
         return replace(self, held=self.held + amount)
 
     def release(self, amount: int) -> "Position":
@@ -63,14 +91,58 @@ class Position:
         return replace(self, settled=self.settled + amount)
 
 
-def position_id(address: Address, currency: Currency) -> str:
-    """Name the position of an address in a currency."""
-    return f"{address}:{currency}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """A position that is not what its journal and its sends say.
+
+    Attributes:
+        position: as it is stored.
+        settled: what the journal adds up to.
+        held: what the sends under way set aside.
+    """
+
+    position: Position
+    settled: int
+    held: int
 
 
-def empty_position(address: Address, currency: Currency) -> Position:
-    """Return the position of an address that never held the currency."""
-    return Position(id=position_id(address, currency), address=address, currency=currency)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """How many positions were computed again, and which are wrong."""
+
+    positions: int
+    wrong: tuple[Wrong, ...]
+
+
+def position_id(account: str, currency: Currency) -> str:
+    """Name the position of an account in a currency."""
+    return f"{account}:{currency}"
+
+
+def empty_position(account: str, currency: Currency) -> Position:
+    """Return the position of an account that never held the currency."""
+    owner = Address(account.rpartition(":")[2])
+    return Position(id=position_id(account, currency), address=owner, currency=currency)
+
+
+def staked(owner: Address) -> str:
+    """Name the account of what an address has staked."""
+    return f"staked:{owner}"
+
+
+def unfreezing(owner: Address) -> str:
+    """Name the account of what an address is taking out of staking."""
+    return f"unfreezing:{owner}"
+
+
+def accounts_of(owner: Address) -> tuple[tuple[str, Currency], ...]:
+    """Return every account of an address that has a position."""
+    return (
+        (owner, Currency.TRX),
+        (owner, Currency.USDT),
+        (staked(owner), Currency.TRX),
+        (unfreezing(owner), Currency.TRX),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +176,11 @@ class JournalEntryLine:
     txid: str | None
 
 
+def order_at(at_ms: int) -> str:
+    """Return what the order of every line of a moment begins with, and of none before it is above."""
+    return f"{at_ms:015d}"
+
+
 def entry(
     entry_id: str, postings: Sequence[Posting], *, kind: str, at_ms: int, txid: str | None
 ) -> tuple[JournalEntryLine, ...]:
@@ -115,7 +192,7 @@ def entry(
         JournalEntryLine(
             id=f"{entry_id}#{number}",
             entry_id=entry_id,
-            order=f"{at_ms:015d}:{entry_id}#{number}",
+            order=f"{order_at(at_ms)}:{entry_id}#{number}",
             at_ms=at_ms,
             kind=kind,
             account=posting.account,
@@ -127,94 +204,87 @@ def entry(
     )
 
 
-def moved(owner: Address, counter: str, currency: Currency, amount: int) -> tuple[Posting, Posting]:
-    """Return the postings that take an amount from an address to a counter-account."""
+def moved(owner: str, counter: str, currency: Currency, amount: int) -> tuple[Posting, Posting]:
+    """Return the postings that take an amount from an account to another."""
     return (
         Posting(account=owner, currency=currency, amount=-amount),
         Posting(account=counter, currency=currency, amount=amount),
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stirred:
+    """What a receipt says that staking operations moved, in sun.
+
+    Attributes:
+        claimed_sun: rewards that came in.
+        withdrawn_sun: what came back from unfreezing; an unfreeze takes it along, too.
+        restaked_sun: what was on its way out and is staked again.
+    """
+
+    claimed_sun: int = 0
+    withdrawn_sun: int = 0
+    restaked_sun: int = 0
+
+
+def stirred_by(receipt: ReceiptView) -> Stirred:
+    """Return what a receipt says that staking operations moved."""
+    return Stirred(
+        claimed_sun=int(receipt.claimed_sun),
+        withdrawn_sun=int(receipt.withdrawn_sun),
+        restaked_sun=int(receipt.restaked_sun),
+    )
+
+
 def settlement(
-    send: Send, *, executed: bool, fee_sun: int, transfers: Sequence[LogView] = ()
+    send: Send,
+    *,
+    executed: bool,
+    fee_sun: int,
+    transfers: Sequence[LogView] = (),
+    stirred: Stirred = Stirred(),
 ) -> tuple[Posting, ...]:
     """Return what a solid transaction of this send booked: the fee always, the rest if executed.
 
-    Of a token it is what the receipt's logs say left the owner, whatever was meant (hazard H10).
+    Of a token it is what the receipt's logs say left the owner, whatever was meant (hazard H10), and
+    of a stake what the receipt says came back.
     """
     postings: tuple[Posting, ...] = ()
     if fee_sun:
         postings += moved(send.owner, FEES, Currency.TRX, fee_sun)
     if not executed:
         return postings
+    if send.kind is SendKind.TRC20_TRANSFER:
+        left = sum(
+            int(log.amount_base_units)
+            for log in transfers
+            if (log.sender, log.contract_address) == (send.owner, send.contract)
+        )
+        return postings + (moved(send.owner, CHAIN, Currency.USDT, left) if left else ())
+    return postings + _sun_moved(send, stirred)
+
+
+def _sun_moved(send: Send, stirred: Stirred) -> tuple[Posting, ...]:
+    owner, stake, thaw = send.owner, staked(send.owner), unfreezing(send.owner)
+    flows: list[tuple[str, str, int]] = []
     match send.kind:
         case SendKind.TRX_TRANSFER:
-            return postings + moved(send.owner, CHAIN, Currency.TRX, send.amount)
-        case SendKind.TRC20_TRANSFER:
-            left = sum(
-                int(log.amount_base_units)
-                for log in transfers
-                if (log.sender, log.contract_address) == (send.owner, send.contract)
-            )
-            return postings + (moved(send.owner, CHAIN, Currency.USDT, left) if left else ())
+            flows = [(owner, CHAIN, send.amount)]
         case SendKind.FREEZE_BALANCE:
-            return postings + moved(send.owner, f"staked:{send.owner}", Currency.TRX, send.amount)
+            flows = [(owner, stake, send.amount)]
         case SendKind.UNFREEZE_BALANCE:
-            staked, thawing = f"staked:{send.owner}", f"unfreezing:{send.owner}"
-            return (
-                *postings,
-                Posting(account=staked, currency=Currency.TRX, amount=-send.amount),
-                Posting(account=thawing, currency=Currency.TRX, amount=send.amount),
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What the chain charges, in sun."""
-
-    energy_fee_sun: int
-    bandwidth_fee_sun: int
-    activation_fee_sun: int
-    activation_bandwidth_fee_sun: int
-    max_fee_limit_sun: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeePlan:
-    """What an attempt may cost.
-
-    Attributes:
-        fee_limit_sun: for the contract call; covers the whole energy, staked or burned.
-        worst_sun: fee limit, bandwidth at burn price and activation together.
-    """
-
-    fee_limit_sun: int
-    worst_sun: int
-
-
-WORST_SIZE_BYTES: Final = 400
-"""More bandwidth than any transaction built here can take."""
-
-
-def fee_plan(kind: SendKind, *, energy: int, margin_percent: int, prices: Prices) -> FeePlan:
-    """Plan the fee of an attempt from a simulation of its energy."""
-    bandwidth_sun = WORST_SIZE_BYTES * prices.bandwidth_fee_sun
-    if kind is SendKind.TRC20_TRANSFER:
-        with_margin = energy * prices.energy_fee_sun * (100 + margin_percent)
-        fee_limit = min(-(-with_margin // 100), prices.max_fee_limit_sun)
-        return FeePlan(fee_limit_sun=fee_limit, worst_sun=fee_limit + bandwidth_sun)
-    activation_sun = 0
-    if kind is SendKind.TRX_TRANSFER:
-        activation_sun = prices.activation_fee_sun + prices.activation_bandwidth_fee_sun
-    return FeePlan(fee_limit_sun=0, worst_sun=bandwidth_sun + activation_sun)
-
-
-def hold_for(send: Send, plan: FeePlan) -> Hold:
-    """Return the worst that an attempt of this send may take (hazard H15)."""
-    match send.kind:
-        case SendKind.TRC20_TRANSFER:
-            return Hold(trx_sun=plan.worst_sun, usdt_micro=send.amount)
-        case SendKind.TRX_TRANSFER | SendKind.FREEZE_BALANCE:
-            return Hold(trx_sun=plan.worst_sun + send.amount)
-        case SendKind.UNFREEZE_BALANCE:
-            return Hold(trx_sun=plan.worst_sun)
+            flows = [(stake, thaw, send.amount), (thaw, owner, stirred.withdrawn_sun)]
+        case SendKind.CANCEL_UNFREEZE:
+            flows = [(thaw, stake, stirred.restaked_sun), (thaw, owner, stirred.withdrawn_sun)]
+        case SendKind.WITHDRAW_UNFROZEN:
+            flows = [(thaw, owner, stirred.withdrawn_sun)]
+        case SendKind.CLAIM_REWARDS:
+            flows = [(CHAIN, owner, stirred.claimed_sun)]
+        case _:
+            pass
+    return tuple(
+        posting
+        for source, target, amount in flows
+        if amount
+        for posting in moved(source, target, Currency.TRX, amount)
+    )

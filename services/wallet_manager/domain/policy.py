@@ -3,24 +3,44 @@
 from collections.abc import Mapping
 from typing import Final
 
-from services.wallet_manager.domain.sends import ImpossibleSend
+from services.wallet_manager.domain.meaning import ImpossibleSend
 from shared.errors import Forbidden
 from shared.ids import split_send_key
 from shared.models.wallet_manager import Intent, Purpose, SendKind
 
 _TRANSFERS: Final = frozenset({SendKind.TRX_TRANSFER, SendKind.TRC20_TRANSFER})
-_STAKES: Final = frozenset({SendKind.FREEZE_BALANCE, SendKind.UNFREEZE_BALANCE})
+_STAKES: Final = frozenset(
+    {
+        SendKind.FREEZE_BALANCE,
+        SendKind.UNFREEZE_BALANCE,
+        SendKind.CANCEL_UNFREEZE,
+        SendKind.WITHDRAW_UNFROZEN,
+        SendKind.DELEGATE,
+        SendKind.UNDELEGATE,
+        SendKind.VOTE,
+        SendKind.CLAIM_REWARDS,
+    }
+)
 
 ALLOWED: Final[Mapping[tuple[str, Purpose], frozenset[SendKind]]] = {
     ("payout-router", Purpose.PAYOUT): _TRANSFERS,
     ("payment-gateway", Purpose.PAYMENT): _TRANSFERS,
     ("payment-gateway", Purpose.REFUND): _TRANSFERS,
     ("payment-gateway", Purpose.SWEEP): _TRANSFERS,
-    ("payment-gateway", Purpose.ACTIVATION): frozenset({SendKind.TRX_TRANSFER}),
+    ("payment-gateway", Purpose.ACTIVATION): frozenset(
+        {SendKind.TRX_TRANSFER, SendKind.ACCOUNT_ACTIVATE}
+    ),
     ("payment-gateway", Purpose.FEE_TOP_UP): frozenset({SendKind.TRX_TRANSFER}),
     ("trx-staking", Purpose.STAKE): _STAKES,
+    ("usdt-manager", Purpose.ALLOWANCE): frozenset({SendKind.TRC20_APPROVE}),
+    ("payout-router", Purpose.MAINTENANCE): frozenset(
+        {SendKind.ACCOUNT_ACTIVATE, SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL}
+    ),
 }
 """The kinds that each (originating service, purpose) may ask for; any other pair is refused."""
+
+OPT_IN: Final = frozenset({SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL})
+"""Kinds that no wallet allows until its policy names them."""
 
 USDT_CARRIER: Final = "usdt-manager"
 """The one service that may hand on token transfers that others began."""

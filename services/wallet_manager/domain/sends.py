@@ -7,6 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from services.wallet_manager.domain.meaning import (
+    ImpossibleSend,
+    Meaning,
+    details_of,
+    operation_of,
+)
 from shared.errors import BadRequest, Conflict
 from shared.models.tron_client import (
     BroadcastOutcome,
@@ -14,25 +20,40 @@ from shared.models.tron_client import (
     TransactionState,
     TransactionView,
 )
-from shared.models.wallet_manager import Intent, Purpose, SendKind, SendState
+from shared.models.wallet_manager import (
+    FINAL_SEND_STATES,
+    Intent,
+    Purpose,
+    SendKind,
+    SendState,
+)
 from shared.money import Currency
 from shared.tron.address import Address
-from shared.tron.operation import (
-    INT64_MAX,
-    FreezeBalance,
-    Operation,
-    Resource,
-    TransferTrc20,
-    TransferTrx,
-    UnfreezeBalance,
-)
+from shared.tron.operation import INT64_MAX, Operation, Resource
 
 STAMP_FLOOR_MS: Final = 600_000
 """Timestamps of raw data are a ten-minute floor plus a mark below this (hazard H6)."""
 
 ALLOWED: Final[Mapping[SendState, frozenset[SendState]]] = {
     SendState.QUEUED: frozenset(
-        {SendState.SIGNED, SendState.REFUSED, SendState.EXPIRED, SendState.UNKNOWN}
+        {
+            SendState.AWAITING_SIGNATURE,
+            SendState.SIGNED,
+            SendState.REFUSED,
+            SendState.EXPIRED,
+            SendState.UNKNOWN,
+        }
+    ),
+    SendState.AWAITING_SIGNATURE: frozenset(
+        {
+            SendState.SIGNED,
+            SendState.SEEN,
+            SendState.CONFIRMED,
+            SendState.FAILED,
+            SendState.SETTLED_DIFFERENTLY,
+            SendState.QUEUED,
+            SendState.EXPIRED,
+        }
     ),
     SendState.SIGNED: frozenset(
         {
@@ -90,6 +111,10 @@ Back to queued only after an attempt was proved absent; from there to unknown if
 """
 
 
+ENDED: Final = FINAL_SEND_STATES | {SendState.SETTLED_DIFFERENTLY}
+"""States in which nothing of a send is under way any more."""
+
+
 class SendKeyReused(Conflict):
     """The send key names another transfer already."""
 
@@ -104,11 +129,25 @@ class OrdinalTooEarly(Conflict):
     title = "The ordinal before is not settled"
 
 
-class ImpossibleSend(BadRequest):
-    """The intent makes no sense on TRON."""
+class NotCancellable(Conflict):
+    """Bytes of this send may be on their way, so only a verdict ends it (hazard H7)."""
 
-    code = "LUCID_ERR_9303"
-    title = "Impossible send"
+    code = "LUCID_ERR_9330"
+    title = "Too late to cancel"
+
+
+class NotAwaitingSignature(Conflict):
+    """No transaction of this send waits for a signature."""
+
+    code = "LUCID_ERR_9331"
+    title = "Nothing to sign"
+
+
+class ForeignSignature(BadRequest):
+    """A signature that no key of the permission made over exactly these bytes."""
+
+    code = "LUCID_ERR_9332"
+    title = "Signature of nobody who may sign"
 
 
 class IllegalTransition(Exception):
@@ -121,6 +160,9 @@ class Rule(StrEnum):
     NOT_AFTER = "not_after"
     ATTEMPTS = "attempts"
     FEE_CEILING = "fee_ceiling"
+    SUPERSEDED = "superseded"
+    PREDECESSOR = "predecessor"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +193,10 @@ class Send:
         attempt: number of the attempt under way, 0 before the first.
         txid: of that attempt.
         waiting_for: what a queued send waits for.
+        details: the rarer parameters of its kind, as one text.
+        lane: the state it changes, while it is under way; sends of one lane go one by one (H16).
+        after_key: send key of the send that has to be in a block first.
+        reserved_energy: lent to the owner for this send alone, by the lease of ``lease_id``.
     """
 
     id: str
@@ -180,58 +226,70 @@ class Send:
     waiting_for: str | None = None
     refusal_rule: str | None = None
     refusal_detail: str | None = None
+    details: str = ""
+    memo: str = ""
+    permission_id: int = 0
+    lane: str | None = None
+    after_key: str | None = None
+    lease_id: str | None = None
+    reserved_energy: int = 0
     created_at_ms: int
     updated_at_ms: int
 
     def is_meant_by(self, intent: Intent) -> bool:
         """True when the intent asks for this transfer: wallet, ceiling and plan may differ (H4)."""
         params = intent.params
-        return (self.kind, self.contract, self.recipient, str(self.amount), self.resource) == (
+        return (
+            self.kind,
+            self.contract,
+            self.recipient,
+            str(self.amount),
+            self.resource,
+            self.details,
+            self.memo,
+        ) == (
             intent.kind,
             params.contract_address,
             params.recipient,
             params.amount_base_units,
             params.resource,
+            details_of(params),
+            intent.memo or "",
+        )
+
+    @property
+    def meaning(self) -> Meaning:
+        """What it does."""
+        return Meaning(
+            kind=self.kind,
+            owner=self.owner,
+            recipient=self.recipient,
+            contract=self.contract,
+            amount=self.amount,
+            resource=self.resource,
+            details=self.details,
         )
 
     def operation(self) -> Operation:
         """Return what is to be signed; raises InvalidOperation if that makes no sense."""
-        match self.kind:
-            case SendKind.TRX_TRANSFER:
-                return TransferTrx(
-                    owner=self.owner, to=_given(self.recipient), amount_sun=self.amount
-                )
-            case SendKind.TRC20_TRANSFER:
-                return TransferTrc20(
-                    owner=self.owner,
-                    contract=_given(self.contract),
-                    to=_given(self.recipient),
-                    amount=self.amount,
-                )
-            case SendKind.FREEZE_BALANCE:
-                return FreezeBalance(
-                    owner=self.owner, amount_sun=self.amount, resource=_resource(self.resource)
-                )
-            case SendKind.UNFREEZE_BALANCE:
-                return UnfreezeBalance(
-                    owner=self.owner, amount_sun=self.amount, resource=_resource(self.resource)
-                )
+        return operation_of(self.meaning)
 
     def moved(self, state: SendState, *, at_ms: int) -> "Send":
         """Return the send in another state; raises IllegalTransition."""
         if state not in ALLOWED[self.state]:
             raise IllegalTransition(f"{self.id}: {self.state} does not become {state}")
-        return replace(self, state=state, updated_at_ms=at_ms, waiting_for=None)
+        lane = None if state in ENDED else self.lane
+        return replace(self, state=state, updated_at_ms=at_ms, waiting_for=None, lane=lane)
 
     def waiting(self, reason: str, *, due_ms: int, at_ms: int) -> "Send":
         """Return the send put off, with what it waits for."""
         return replace(self, waiting_for=reason, due_ms=due_ms, updated_at_ms=at_ms)
 
-    def given_up(self, rule: Rule, detail: str, *, at_ms: int) -> "Send":
+    def given_up(self, rule: str, detail: str, *, at_ms: int) -> "Send":
         """End a queued send that nothing is under way for: refused if never signed, else expired."""
         state = SendState.EXPIRED if self.attempt else SendState.REFUSED
         ended = self.moved(state, at_ms=at_ms)
-        return replace(ended, refusal_rule=rule.value, refusal_detail=detail, hold=Hold())
+        return replace(ended, refusal_rule=str(rule), refusal_detail=detail, hold=Hold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +299,9 @@ class Attempt:
     Attributes:
         id: the txid, unique.
         stamp_ms: raw data's timestamp, unique for the owner (hazard H6).
+        counted_ms: when it was counted under the caps, on the ledger's clock.
+        signature: of the key kept here, in hex; empty if it was to be signed elsewhere (H7).
+        collected: signatures that were made elsewhere, in hex.
     """
 
     id: str
@@ -253,7 +314,14 @@ class Attempt:
     signature: str
     expires_at_ms: int
     reference_height: int
+    counted_ms: int = 0
+    collected: tuple[str, ...] = ()
     created_at_ms: int
+
+    @property
+    def signatures(self) -> list[str]:
+        """All that are there, in hex."""
+        return [one for one in (self.signature, *self.collected) if one]
 
 
 def first_stamp_ms(mark_key: bytes, send_key: str, attempt: int, *, floor_of_ms: int) -> int:
@@ -282,13 +350,6 @@ def whole_units(text: str, *, field: str) -> int:
     return int(text)
 
 
-def require_fitting(intent: Intent) -> None:
-    """Refuse parameters that say nothing for this kind, since they may have meant another one."""
-    for field in ("recipient", "contract_address", "resource"):
-        if getattr(intent.params, field) is not None and field not in _PARAMETERS[intent.kind]:
-            raise ImpossibleSend(f"a {intent.kind} takes no {field}", field=field)
-
-
 def came_back(send: Send, attempt: Attempt, fate: TransactionView) -> bool:
     """True when an attempt that was proved absent is on chain after all (hazard H1)."""
     match fate.state:
@@ -310,23 +371,3 @@ def paid_as_meant(send: Send, transfers: list[LogView]) -> bool:
         == (send.contract, send.owner, send.recipient, send.amount)
         for log in transfers
     )
-
-
-_PARAMETERS: Final[Mapping[SendKind, frozenset[str]]] = {
-    SendKind.TRX_TRANSFER: frozenset({"recipient"}),
-    SendKind.TRC20_TRANSFER: frozenset({"recipient", "contract_address"}),
-    SendKind.FREEZE_BALANCE: frozenset({"resource"}),
-    SendKind.UNFREEZE_BALANCE: frozenset({"resource"}),
-}
-
-
-def _given(address: Address | None) -> Address:
-    if address is None:
-        raise ImpossibleSend("this kind of send needs a recipient, and a contract if it is a token")
-    return address
-
-
-def _resource(resource: Resource | None) -> Resource:
-    if resource is None:
-        raise ImpossibleSend("staking needs a resource: bandwidth or energy")
-    return resource

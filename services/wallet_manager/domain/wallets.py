@@ -1,9 +1,11 @@
-"""Wallets and deposit addresses: accounts and leaves of one HD tree."""
+"""Wallets and deposit addresses: accounts and leaves of one HD tree, or what others keep the keys of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from shared.errors import Conflict, NotFound
-from shared.models.wallet_manager import WalletRole, WalletStatus
+from shared.models.wallet_manager import WalletRole, WalletStatus, WalletType
 from shared.tron.address import Address
 
 
@@ -21,16 +23,76 @@ class TreasuryExists(Conflict):
     title = "There is a treasury already"
 
 
+class NoAddresses(Conflict):
+    """The wallet hands out no addresses: only one is known of it, or it is out of use."""
+
+    code = "LUCID_ERR_9345"
+    title = "The wallet hands out no addresses"
+
+
+class AddressTaken(Conflict):
+    """The address is that of another wallet, or a deposit address of one."""
+
+    code = "LUCID_ERR_9346"
+    title = "The address is taken"
+
+
+class IllegalStatus(Conflict):
+    """A wallet does not go from its status to that one; ``status`` is where it is."""
+
+    code = "LUCID_ERR_9347"
+    title = "Illegal change of status"
+
+
+class WalletNotEmpty(Conflict):
+    """There is money on it or a send under way; ``reasons`` says what."""
+
+    code = "LUCID_ERR_9348"
+    title = "The wallet is not empty"
+
+
+class CannotSign(Conflict):
+    """Nothing is signed for this wallet: its key is elsewhere, or it is not active."""
+
+    code = "LUCID_ERR_9349"
+    title = "The wallet cannot sign"
+
+
+TRANSITIONS: Final[Mapping[WalletStatus, frozenset[WalletStatus]]] = {
+    WalletStatus.ACTIVE: frozenset(
+        {WalletStatus.INACTIVE, WalletStatus.LOCKED, WalletStatus.ARCHIVED}
+    ),
+    WalletStatus.INACTIVE: frozenset(
+        {WalletStatus.ACTIVE, WalletStatus.LOCKED, WalletStatus.ARCHIVED}
+    ),
+    WalletStatus.LOCKED: frozenset({WalletStatus.ACTIVE}),
+    WalletStatus.ARCHIVED: frozenset({WalletStatus.INACTIVE, WalletStatus.LOCKED}),
+}
+"""Where a wallet may go.
+
+A locked one goes back only by an unlock, which people agree to. An archived one still has its keys and
+watches: it is locked if its key was misused, and comes back for money that arrived afterwards.
+"""
+
+OUT_OF_USE: Final = frozenset({WalletStatus.INACTIVE, WalletStatus.ARCHIVED})
+"""Statuses in which a wallet hands out no addresses; it signs in none but ``active``."""
+
+KEPT_HERE: Final = frozenset({WalletType.HOT, WalletType.SOFTWARE})
+"""Types whose key is in the vault."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """One account of the HD tree.
+    """One account of the HD tree, or an account or address of which others keep the key.
 
     Attributes:
         id: wal_….
         version: of the record.
-        account: index under the coin: m/44'/coin'/account'.
+        type: where its keys are.
+        account: index under the coin: m/44'/coin'/account'; None where the key is elsewhere.
         address: its own address, leaf 0/0; money is paid from here.
-        branch: hex of the account's public key and chain code, for deposit addresses.
+        branch: hex of the account's public key and chain code, for deposit addresses; empty where
+            only the address is known.
         next_index: leaf of the next deposit address.
     """
 
@@ -40,11 +102,12 @@ class Wallet:
     fingerprint: str
     user_id: str
     role: WalletRole
+    type: WalletType = WalletType.HOT
     status: WalletStatus
     label: str
     network: str
     coin_type: int
-    account: int
+    account: int | None
     address: Address
     branch: str
     next_index: int = 1
@@ -53,20 +116,95 @@ class Wallet:
 
     @property
     def derivation_path(self) -> str:
-        """The path of its own address (BIP-44)."""
-        return f"m/44'/{self.coin_type}'/{self.account}'/0/0"
+        """The path of its own address (BIP-44); see ``path_of``."""
+        return self.path_of(0)
+
+    def path_of(self, index: int) -> str:
+        """Return the path of a leaf: below the account where the root is not ours, empty without any."""
+        if not self.branch:
+            return ""
+        below = f"0/{index}"
+        return below if self.account is None else f"m/44'/{self.coin_type}'/{self.account}'/{below}"
+
+    @property
+    def signs_alone(self) -> bool:
+        """True when the key kept here is all that a transaction of this wallet takes (hazard H7)."""
+        return self.type in KEPT_HERE
+
+    def own_account(self) -> int:
+        """Return the account whose key is in the vault; raises CannotSign where it is elsewhere."""
+        if self.account is None or not self.signs_alone:
+            raise CannotSign("its key is not kept here", wallet_id=self.id, type=self.type.value)
+        return self.account
+
+    def require_sends(self) -> None:
+        """Refuse what can never be signed; an inactive or locked wallet's sends wait.
+
+        Raises:
+            CannotSign: it is only watched, or it is archived.
+        """
+        if self.type is WalletType.WATCH_ONLY:
+            raise CannotSign("it is only watched", wallet_id=self.id)
+        if self.status is WalletStatus.ARCHIVED:
+            raise CannotSign("it is archived", wallet_id=self.id)
+
+    def require_addresses(self) -> None:
+        """Refuse to hand out deposit addresses; raises NoAddresses."""
+        if not self.branch:
+            raise NoAddresses("no other address derives from it", wallet_id=self.id)
+        if self.status in OUT_OF_USE:
+            raise NoAddresses(f"it is {self.status}", wallet_id=self.id)
+
+    def require_signing(self) -> int:
+        """Return the account whose key may sign now; raises CannotSign."""
+        if self.status is not WalletStatus.ACTIVE:
+            raise CannotSign(f"it is {self.status}", wallet_id=self.id, status=self.status.value)
+        return self.own_account()
+
+    def renamed(self, *, label: str | None, user_id: str | None) -> "Wallet":
+        """Return the wallet with another label or owner, where one is given."""
+        label = self.label if label is None else label
+        return replace(self, label=label, user_id=user_id or self.user_id)
+
+    def moved(self, status: WalletStatus) -> "Wallet":
+        """Return the wallet in another status; raises IllegalStatus."""
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalStatus(
+                f"it is {self.status} and cannot become {status}",
+                wallet_id=self.id,
+                status=self.status.value,
+            )
+        return replace(self, status=status)
 
     def locked(self) -> "Wallet":
         """Return the wallet frozen: nothing is signed for it until a person has looked."""
-        return replace(self, status=WalletStatus.LOCKED)
+        return self if self.status is WalletStatus.LOCKED else self.moved(WalletStatus.LOCKED)
 
     def unlocked(self) -> "Wallet":
-        """Return the wallet signing again, after a person looked."""
-        return replace(self, status=WalletStatus.ACTIVE)
+        """Return the wallet signing again, after a person looked; one that is not locked stays."""
+        return self.moved(WalletStatus.ACTIVE) if self.status is WalletStatus.LOCKED else self
 
     def with_next_index(self) -> "Wallet":
         """Return the wallet with one more leaf taken."""
         return replace(self, next_index=self.next_index + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFilter:
+    """Which wallets to list: those that have everything that is given."""
+
+    status: WalletStatus | None = None
+    user_id: str | None = None
+    type: WalletType | None = None
+
+    def takes(self, wallet: Wallet) -> bool:
+        """True for a wallet that is meant."""
+        type_ = WalletType.HOT if self.type in KEPT_HERE else self.type
+        return (
+            self.status in {None, wallet.status}
+            and self.user_id in {None, wallet.user_id}
+            and type_ in {None, wallet.type}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

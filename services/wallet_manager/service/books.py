@@ -4,18 +4,22 @@ A hold turns into its movement in one commit with the send's new state, the jour
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
 from services.wallet_manager.domain.books import (
     CHAIN,
-    Position,
+    DEPOSIT,
+    INTERNAL,
+    UNCLAIMED_KIND,
+    UNEXPLAINED,
     Posting,
+    accounts_of,
     entry,
     moved,
-    position_id,
     settlement,
+    stirred_by,
 )
 from services.wallet_manager.domain.sends import (
     ALLOWED,
@@ -25,8 +29,11 @@ from services.wallet_manager.domain.sends import (
     came_back,
     paid_as_meant,
 )
+from services.wallet_manager.service.ledger import Ledger
+from services.wallet_manager.service.policy import SpentBack
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import JOURNAL, Change, WalletStore
+from shared.alarms import Alarms
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.models.tron_client import (
@@ -36,7 +43,7 @@ from shared.models.tron_client import (
     TransferView,
 )
 from shared.models.wallet_manager import SendState, WalletStatus
-from shared.models.wire import FeedView
+from shared.models.wire import BlockRef, FeedView
 from shared.money import Currency
 from shared.tron.address import Address
 
@@ -50,17 +57,33 @@ class Books:
     """Applies what happened on chain to sends, positions and the journal."""
 
     def __init__(
-        self, *, store: WalletStore, clock: Clock, max_attempts: int, books_lock: asyncio.Lock
+        self,
+        *,
+        store: WalletStore,
+        clock: Clock,
+        alarms: Alarms,
+        max_attempts: int,
+        books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._alarms = alarms
         self._max_attempts = max_attempts
         self._books_lock = books_lock
-        self._alarm: str | None = None
+        self._as_of: BlockRef | None = None
+        self._is_explained: Callable[[], bool] = _always
 
-    def alarm(self) -> str | None:
-        """Say what needs a person, or None."""
-        return self._alarm
+    def end_sends_only_when(self, is_explained: Callable[[], bool]) -> None:
+        """Say what has to hold for a send to end as expired.
+
+        As long as a transaction of ours may have no record here, it may be an attempt of that send
+        (H5); the send is queued then, and signing asks whose the transaction is before all else.
+        """
+        self._is_explained = is_explained
+
+    def as_of(self) -> BlockRef | None:
+        """Return the solid block whose transfers are all booked, None before that is known."""
+        return self._as_of
 
     async def cursor(self, feed: str) -> str:
         """Return how far a feed has been applied."""
@@ -79,36 +102,56 @@ class Books:
 
         A person has to look: transfers in between may be missing from the new history.
         """
-        self._raise_alarm("feed.restarted", feed)
+        await self._alarms.raise_alarm(
+            "feed_restarted", feed, detail=f"the feed {feed} began anew: events may be missing"
+        )
         await self.restart(feed)
 
-    async def apply_verdicts(self, page: FeedView[TransactionView]) -> None:
-        """Apply what became of our transactions, with the cursor, in one commit."""
+    async def apply_verdicts(self, page: FeedView[TransactionView]) -> list[str]:
+        """Apply what became of our transactions, with the cursor, in one commit.
+
+        Returns:
+            The transactions that are not recorded here, although nobody else submits any (H5).
+        """
         async with self._books_lock:
             change = Change()
             change.cursor(await self._store.cursor(VERDICTS), page.next)
-            ledger = _Ledger(self._store)
-            attempts = await self._store.attempts([item.object.txid for item in page.items])
-            sends = await self._store.sends(one.send_id for one in attempts.values())
-            await ledger.load(
-                (send.owner, currency) for send in sends.values() for currency in Currency
-            )
-            for item in page.items:
-                attempt = attempts.get(item.object.txid)
-                if attempt is None:
-                    log.warning("transaction.unknown", txid=item.object.txid)
-                    continue
-                before = sends[attempt.send_id]
-                if came_back(before, attempt, item.object):
-                    after = await self._frozen(before, item.object, change)
-                else:
-                    after = self._applied(before, attempt, item.object, ledger, change)
-                if after is not before:
-                    sends[attempt.send_id] = after
-                    change.send(after, send_view(after))
-            ledger.write(change)
-            if not change.is_empty():
-                await self._store.commit(change)
+            return await self._apply([item.object for item in page.items], change)
+
+    async def apply_fates(self, fates: Sequence[TransactionView]) -> list[str]:
+        """Apply what is known of transactions of ours, wherever it was learned; returns as above."""
+        async with self._books_lock:
+            return await self._apply(fates, Change())
+
+    async def _apply(self, fates: Sequence[TransactionView], change: Change) -> list[str]:
+        ledger = Ledger(self._store)
+        attempts = await self._store.attempts([fate.txid for fate in fates])
+        sends = await self._store.sends(one.send_id for one in attempts.values())
+        await ledger.load(
+            account
+            for owner in sorted({send.owner for send in sends.values()})
+            for account in accounts_of(owner)
+        )
+        spent = await SpentBack.load(self._store, sends.values())
+        for fate in fates:
+            attempt = attempts.get(fate.txid)
+            if attempt is None:
+                continue
+            before = sends[attempt.send_id]
+            if came_back(before, attempt, fate):
+                after = await self._frozen(before, fate, change)
+            else:
+                after = self._applied(before, attempt, fate, ledger, change)
+            if after is not before:
+                await self._look_at(after)
+                spent.settle(before, attempt, after)
+                sends[attempt.send_id] = after
+                change.send(after, send_view(after))
+        ledger.write(change)
+        spent.write(change)
+        if not change.is_empty():
+            await self._store.commit(change)
+        return [fate.txid for fate in fates if fate.txid not in attempts]
 
     async def apply_transfers(self, page: FeedView[TransferView]) -> None:
         """Book confirmed transfers to our addresses, with the cursor, in one commit."""
@@ -121,21 +164,28 @@ class Books:
             ours = await self._store.owned(
                 address for one in solid for address in (one.sender, one.recipient)
             )
-            ledger = _Ledger(self._store)
+            ledger = Ledger(self._store)
             await ledger.load((address, currency) for address in ours for currency in Currency)
             booked = await self._booked(solid)
-            explained = await self._store.attempts([one.txid for one in solid])
+            txids = [one.txid for one in solid]
+            explained = set(await self._store.attempts(txids))
+            unclaimed = set(await self._store.unclaimed(txids)) - explained
             for transfer in solid:
                 if transfer.transfer_id in booked:
                     continue
-                is_explained = transfer.txid in explained
-                self._book(transfer, ours, ledger, change, is_explained=is_explained)
                 booked.add(transfer.transfer_id)
-                if transfer.sender in ours and not is_explained:
-                    await self._lock_owner(transfer.sender, change)
+                if transfer.txid in explained:
+                    self._book(transfer, ours, ledger, change, kind=INTERNAL)
+                elif transfer.txid in unclaimed:
+                    self._book(transfer, ours, ledger, change, kind=UNCLAIMED_KIND)
+                else:
+                    self._book(transfer, ours, ledger, change, kind=DEPOSIT)
+                    if transfer.sender in ours:
+                        await self._freeze_payer(transfer, change)
             ledger.write(change)
             if not change.is_empty():
                 await self._store.commit(change)
+            self._as_of = page.as_of or self._as_of
 
     async def _booked(self, transfers: Iterable[TransferView]) -> set[str]:
         ids = {f"transfer:{one.transfer_id}#0": one.transfer_id for one in transfers}
@@ -146,23 +196,22 @@ class Books:
         self,
         transfer: TransferView,
         ours: set[Address],
-        ledger: "_Ledger",
+        ledger: Ledger,
         change: Change,
         *,
-        is_explained: bool,
+        kind: str,
     ) -> None:
+        """Book a transfer on the side that nothing else books: a send books what leaves by it (H12)."""
         amount = int(transfer.amount_base_units)
         postings: tuple[Posting, ...] = ()
-        kind = "internal" if is_explained else "deposit"
         if transfer.recipient in ours:
             postings += (
                 Posting(account=transfer.recipient, currency=transfer.currency, amount=amount),
                 Posting(account=CHAIN, currency=transfer.currency, amount=-amount),
             )
-        if transfer.sender in ours and not is_explained:
-            kind = "unexplained_outflow"
+        if transfer.sender in ours and kind != INTERNAL:
+            kind = UNEXPLAINED if kind == DEPOSIT else kind
             postings += moved(transfer.sender, CHAIN, transfer.currency, amount)
-            self._raise_alarm("transfer.unexplained", transfer.txid)
         if not postings:
             return
         lines = entry(
@@ -180,7 +229,7 @@ class Books:
         send: Send,
         attempt: Attempt,
         fate: TransactionView,
-        ledger: "_Ledger",
+        ledger: Ledger,
         change: Change,
     ) -> Send:
         if attempt.number != send.attempt:
@@ -203,9 +252,7 @@ class Books:
             case _:
                 assert_never(fate.state)
 
-    def _settled(
-        self, send: Send, fate: TransactionView, ledger: "_Ledger", change: Change
-    ) -> Send:
+    def _settled(self, send: Send, fate: TransactionView, ledger: Ledger, change: Change) -> Send:
         executed = fate.state is TransactionState.CONFIRMED
         receipt = fate.receipt
         if receipt is None or fate.block is None:
@@ -217,9 +264,13 @@ class Books:
         if state not in ALLOWED[send.state]:
             return send
         fee_sun = int(receipt.fee_sun)
-        postings = settlement(send, executed=executed, fee_sun=fee_sun, transfers=receipt.transfers)
-        if state is SendState.SETTLED_DIFFERENTLY:
-            self._raise_alarm("send.settled_differently", fate.txid)
+        postings = settlement(
+            send,
+            executed=executed,
+            fee_sun=fee_sun,
+            transfers=receipt.transfers,
+            stirred=stirred_by(receipt),
+        )
         change.journal(
             entry(
                 f"send:{send.id}:{send.attempt}",
@@ -234,12 +285,13 @@ class Books:
         ended = send.moved(state, at_ms=self._clock.now_ms())
         return replace(ended, fee_sun=fee_sun, block_height=fate.block.height, hold=Hold())
 
-    def _expired(self, send: Send, ledger: "_Ledger") -> Send:
+    def _expired(self, send: Send, ledger: Ledger) -> Send:
         if SendState.EXPIRED not in ALLOWED[send.state] or send.state is SendState.QUEUED:
             return send
         now_ms = self._clock.now_ms()
         ledger.release(send.owner, send.hold)
         may_retry = send.attempt < self._max_attempts and now_ms < send.not_after_ms
+        may_retry = may_retry or not self._is_explained()
         state = SendState.QUEUED if may_retry else SendState.EXPIRED
         after = replace(send.moved(state, at_ms=now_ms), hold=Hold(), block_height=None)
         if may_retry:
@@ -248,18 +300,25 @@ class Books:
 
     async def _frozen(self, send: Send, fate: TransactionView, change: Change) -> Send:
         """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
-        self._raise_alarm("attempt.came_back", fate.txid)
+        told = "an attempt that was proved absent is on chain; its wallet is locked"
+        await self._alarms.raise_alarm("attempt_came_back", fate.txid, detail=told)
         await self._lock(send.wallet_id, change)
         held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
         if held is send:
             return send
         return replace(held, waiting_for="a person: an attempt proved absent came back on chain")
 
-    async def _lock_owner(self, address: Address, change: Change) -> None:
+    async def _look_at(self, send: Send) -> None:
+        """Say what a person has to look at."""
+        if send.state is SendState.SETTLED_DIFFERENTLY:
+            told = f"{send.txid} succeeded and did not do what was meant; no new attempt is made"
+            await self._alarms.raise_alarm("send_settled_differently", send.id, detail=told)
+
+    async def _freeze_payer(self, transfer: TransferView, change: Change) -> None:
         """Lock the wallet of an address that paid without an order: its key may be stolen."""
-        deposit = await self._store.address(address)
-        wallet = None if deposit else await self._store.wallet_by_address(address)
-        wallet_id = deposit.wallet_id if deposit else wallet.id if wallet else None
+        told = f"{transfer.sender} paid without an order; its wallet is locked"
+        await self._alarms.raise_alarm("transfer_unexplained", transfer.txid, detail=told)
+        wallet_id = await self._store.wallet_id_of(transfer.sender)
         if wallet_id is not None:
             await self._lock(wallet_id, change)
 
@@ -268,40 +327,9 @@ class Books:
         if wallet is not None and wallet.status is not WalletStatus.LOCKED:
             change.wallet(wallet.locked())
 
-    def _raise_alarm(self, event: str, about: str) -> None:
-        log.error(event, about=about)
-        self._alarm = f"{event}: {about}; a person must look at this"
 
-
-class _Ledger:
-    """The positions that one commit changes."""
-
-    def __init__(self, store: WalletStore) -> None:
-        self._store = store
-        self._loaded: dict[str, Position] = {}
-        self._changed: dict[str, Position] = {}
-
-    async def load(self, pairs: Iterable[tuple[Address, Currency]]) -> None:
-        self._loaded = await self._store.positions(pairs)
-
-    def book(self, postings: Iterable[Posting]) -> None:
-        for posting in postings:
-            id_ = f"{posting.account}:{posting.currency}"
-            if id_ in self._loaded:
-                self._set(self._loaded[id_].book(posting.amount))
-
-    def release(self, owner: Address, hold: Hold) -> None:
-        for currency in Currency:
-            if amount := hold.of(currency):
-                self._set(self._loaded[position_id(owner, currency)].release(amount))
-
-    def write(self, change: Change) -> None:
-        for position in self._changed.values():
-            change.position(position)
-
-    def _set(self, position: Position) -> None:
-        self._loaded[position.id] = position
-        self._changed[position.id] = position
+def _always() -> bool:
+    return True
 
 
 def _moved_if_allowed(send: Send, state: SendState, now_ms: int) -> Send:

@@ -1,20 +1,46 @@
 """How sends, wallets and positions look on the wire."""
 
-from services.wallet_manager.domain.books import JournalEntryLine, Position
+from services.wallet_manager.domain.awaited import Awaited
+from services.wallet_manager.domain.books import JournalEntryLine, Position, Recomputed
+from services.wallet_manager.domain.fees import Prices
+from services.wallet_manager.domain.meaning import details_from
+from services.wallet_manager.domain.reconciliation import Finding
+from services.wallet_manager.domain.recovery import Unclaimed
 from services.wallet_manager.domain.sends import Send
+from services.wallet_manager.domain.stuck import Stuck
 from services.wallet_manager.domain.wallets import DepositAddress, Wallet
 from shared.clock import rfc3339
+from shared.models.tron_client import SigningContextView
 from shared.models.wallet_manager import (
     AddressView,
     BalanceView,
+    FindingView,
     JournalLine,
+    RecomputedView,
     RefusalView,
     SendParams,
     SendView,
+    StuckSendView,
+    UnclaimedView,
+    UnsignedView,
     WalletView,
+    WrongPositionView,
 )
 from shared.models.wire import time_or_none
 from shared.money import format_base_units
+
+
+def prices_of(context: SigningContextView) -> Prices:
+    """Return what the chain charges, as tron-client tells it."""
+    told = context.parameters
+    return Prices(
+        energy_fee_sun=told.energy_fee_sun,
+        bandwidth_fee_sun=told.bandwidth_fee_sun,
+        activation_fee_sun=told.activation_fee_sun,
+        activation_bandwidth_fee_sun=told.activation_bandwidth_fee_sun,
+        memo_fee_sun=told.memo_fee_sun,
+        max_fee_limit_sun=told.max_fee_limit_sun,
+    )
 
 
 def send_view(send: Send) -> SendView:
@@ -29,12 +55,7 @@ def send_view(send: Send) -> SendView:
         purpose=send.purpose,
         wallet_id=send.wallet_id,
         kind=send.kind,
-        params=SendParams(
-            amount_base_units=str(send.amount),
-            recipient=send.recipient,
-            contract_address=send.contract,
-            resource=send.resource.value if send.resource else None,
-        ),
+        params=_params(send),
         txid=send.txid,
         attempt=send.attempt,
         expires_at=time_or_none(send.expires_at_ms),
@@ -48,13 +69,27 @@ def send_view(send: Send) -> SendView:
     )
 
 
+def _params(send: Send) -> SendParams:
+    details = details_from(send.details) if send.details else None
+    return SendParams(
+        amount_base_units=str(send.amount),
+        recipient=send.recipient,
+        contract_address=send.contract,
+        resource=send.resource.value if send.resource else None,
+        lock_blocks=details.lock_blocks if details else None,
+        votes=details.votes if details else None,
+        permissions=details.permissions if details else None,
+        data=details.data if details else None,
+    )
+
+
 def wallet_view(wallet: Wallet) -> WalletView:
     """Return a wallet without anything of its keys."""
     return WalletView(
         wallet_id=wallet.id,
         address=wallet.address,
         user_id=wallet.user_id,
-        wallet_type="hot",
+        wallet_type=wallet.type.value,
         role=wallet.role,
         status=wallet.status,
         label=wallet.label,
@@ -90,6 +125,58 @@ def balance_view(wallet_id: str, position: Position) -> BalanceView:
     )
 
 
+def finding_view(finding: Finding) -> FindingView:
+    """Return how an account compared with the chain."""
+    return FindingView(
+        account=finding.id.rpartition(":")[0],
+        currency=finding.currency,
+        books_base_units=str(finding.books),
+        chain_base_units=str(finding.chain),
+        difference_base_units=str(finding.difference),
+        in_flight_base_units=str(finding.in_flight),
+        explained=finding.is_explained,
+        looks=finding.looks,
+        since_height=finding.since_height,
+        since=time_or_none(finding.since_ms),
+        height=finding.height,
+        at=rfc3339(finding.at_ms),
+        causes=list(finding.causes()),
+    )
+
+
+def recomputed_view(recomputed: Recomputed) -> RecomputedView:
+    """Return what came of computing balances again."""
+    return RecomputedView(
+        positions=recomputed.positions,
+        wrong=[
+            WrongPositionView(
+                account=one.position.account,
+                currency=one.position.currency,
+                settled_base_units=str(one.position.settled),
+                journal_base_units=str(one.settled),
+                held_base_units=str(one.position.held),
+                sends_base_units=str(one.held),
+            )
+            for one in recomputed.wrong
+        ],
+    )
+
+
+def unclaimed_view(found: Unclaimed) -> UnclaimedView:
+    """Return a transaction that was found unexplained."""
+    return UnclaimedView(
+        txid=found.id,
+        owner=found.owner,
+        does=found.facts,
+        height=found.height,
+        succeeded=found.succeeded,
+        state=found.state.value,
+        send_id=found.claimed_by,
+        note=found.note,
+        found_at=rfc3339(found.found_ms),
+    )
+
+
 def journal_line(line: JournalEntryLine) -> JournalLine:
     """Return one line of the journal; ``amount_base_units`` keeps its sign."""
     return JournalLine(
@@ -100,4 +187,26 @@ def journal_line(line: JournalEntryLine) -> JournalLine:
         currency=line.currency,
         amount_base_units=str(line.amount),
         txid=line.txid,
+    )
+
+
+def stuck_view(send: Send, why: Stuck) -> StuckSendView:
+    """Return a send that does not come on by itself."""
+    return StuckSendView(
+        send=send_view(send), since=rfc3339(why.since_ms), reason=why.reason, advice=why.advice
+    )
+
+
+def unsigned_view(awaited: Awaited) -> UnsignedView:
+    """Return a transaction that is to be signed elsewhere."""
+    return UnsignedView(
+        send_id=awaited.send.id,
+        txid=awaited.attempt.id,
+        raw_data=awaited.attempt.raw_data,
+        owner=awaited.attempt.owner,
+        permission_id=awaited.send.permission_id,
+        threshold=awaited.threshold,
+        weight=awaited.weight,
+        signers=list(awaited.signers),
+        expires_at=rfc3339(awaited.attempt.expires_at_ms),
     )

@@ -1,43 +1,38 @@
 """Wallets and addresses: nothing is shown before it is watched."""
 
-import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
+from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.books import JournalEntryLine, Position
+from services.wallet_manager.domain.branches import InvalidBranch, branch_from_xpub
 from services.wallet_manager.domain.wallets import (
+    KEPT_HERE,
+    AddressTaken,
     DepositAddress,
     TreasuryExists,
     UnknownWallet,
     Wallet,
+    WalletFilter,
 )
-from services.wallet_manager.store import WalletStore
+from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.leaves import Leaves, Watcher
+from services.wallet_manager.store import WALLETS, WalletStore
 from services.wallet_manager.vault import Vault, leaf_address
 from shared.clock import Clock
-from shared.errors import KeyReused, Unavailable
+from shared.errors import InvalidFields, KeyReused, Unavailable
 from shared.ids import NewId, fingerprint, identity
-from shared.logs import get_logger
-from shared.models.tron_client import WatchView
-from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
+from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus, WalletType
 from shared.money import Currency
-from shared.storage import DuplicateRecord, Page, StaleRecord, written
+from shared.storage import DuplicateRecord, Page, StaleRecord, Unit, written
 from shared.tron.address import Address, InvalidAddress, parse_address
 from shared.tron.hd import AccountPublicKey
-
-log = get_logger(__name__)
+from shared.tron.networks import FACTS, Network
 
 TRIES: Final = 20
-WATCH_CHUNK: Final = 1_000
-
-
-class Watcher(Protocol):
-    """Promises to tell of every transfer to an address: tron-client."""
-
-    async def watch(self, addresses: Sequence[Address]) -> WatchView:
-        """Return once the promise is durable."""
-        ...
+PAGES_LOOKED_THROUGH: Final = 20
+EVERY: Final = WalletFilter()
 
 
 class Wallets:
@@ -51,8 +46,9 @@ class Wallets:
         watcher: Watcher,
         clock: Clock,
         new_id: NewId,
-        network: str,
-        coin_type: int,
+        network: Network,
+        require_clear: Callable[[], None],
+        audit: Audit,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -60,23 +56,28 @@ class Wallets:
         self._clock = clock
         self._new_id = new_id
         self._network = network
-        self._coin_type = coin_type
-        self._leaves = asyncio.Lock()
+        self._require_clear = require_clear
+        self._audit = audit
+        self.leaves = Leaves(store=store, watcher=watcher, clock=clock, require_clear=require_clear)
 
     async def create(
         self, request: WalletRequest, *, principal: str, key: str
     ) -> tuple[Wallet, bool]:
-        """Make the next account of the tree, once per key; returns it and whether it was there.
+        """Make a wallet, once per key; returns it and whether it was there.
 
         Raises:
+            InvalidFields: the account public key is none, or the address does not belong to it.
             KeyReused: the key made another wallet.
+            AddressTaken: the address is that of another wallet, or a deposit address.
             TreasuryExists: there is a treasury already.
             PeerUnavailable: tron-client has not promised to watch it; a repeat finishes the wallet.
         """
         name = identity(principal, "wallets", key)
-        meaning = fingerprint(request.model_dump(mode="json", exclude={"request_id"}))
+        meaning = fingerprint(
+            request.model_dump(mode="json", exclude={"request_id"}, exclude_none=True)
+        )
         known = await self._store.wallet_by_identity(name)
-        wallet = known or await self._add(request, name, meaning)
+        wallet = known or await self._add(request, name, meaning, principal)
         if wallet.fingerprint != meaning:
             raise KeyReused("this key made another wallet")
         return await self._watched(wallet), known is not None
@@ -86,23 +87,17 @@ class Wallets:
 
         Raises:
             UnknownWallet: there is no such wallet.
+            NoAddresses: it hands out none.
             PeerUnavailable: tron-client has not promised to watch it; a repeat finishes it.
         """
-        wallet = await self.find(wallet_id)
-        name = identity(wallet.id, "addresses", request.request_id)
-        async with self._leaves:
-            address = await self._store.address_by_identity(name)
-            for _ in range(TRIES):
-                if address is None:
-                    address = await self._take_leaf(wallet.id, request, name)
-        if address is None:
-            raise Unavailable("the wallet is being changed; try again", retry_after_s=1)
-        if address.birth_height is not None:
-            return address, address.birth_height
-        promise = await self._watcher.watch([address.id])
-        with contextlib.suppress(StaleRecord):  # a repeat was quicker: the promise is the same
-            await self._store.save_address(replace(address, birth_height=promise.birth_height))
-        return address, promise.birth_height
+        address = await self.leaves.one(await self.find(wallet_id), request)
+        return address, address.birth_height or 0
+
+    async def derive_many(
+        self, wallet_id: str, requests: Sequence[AddressRequest]
+    ) -> list[DepositAddress]:
+        """Return the deposit addresses of requests, in their order; raises as ``derive`` does."""
+        return await self.leaves.many(await self.find(wallet_id), requests)
 
     async def find(self, id_or_address: str) -> Wallet:
         """Return a wallet by its id or by its own address, watched before it is shown.
@@ -128,10 +123,23 @@ class Wallets:
             )
         return await self._watched(wallet)
 
-    async def page(self, *, cursor: str | None, limit: int) -> Page[Wallet]:
-        """Return a page of wallets, without those that are not watched yet (hazard H11)."""
-        page = await self._store.wallets(cursor=cursor, limit=limit)
-        return replace(page, items=[one for one in page.items if one.birth_height is not None])
+    async def page(
+        self, *, cursor: str | None, limit: int, wanted: WalletFilter = EVERY
+    ) -> Page[Wallet]:
+        """Return a page of wallets, without those that are not watched yet (hazard H11).
+
+        A page of filtered wallets may be short although there are more: so much is looked through.
+        """
+        found: list[Wallet] = []
+        for _ in range(PAGES_LOOKED_THROUGH):
+            page = await self._store.wallets(cursor=cursor, limit=limit - len(found))
+            found += [
+                one for one in page.items if one.birth_height is not None and wanted.takes(one)
+            ]
+            cursor = page.next
+            if cursor is None or len(found) == limit:
+                break
+        return Page(items=found, next=cursor)
 
     async def balance(self, id_or_address: str, currency: Currency) -> tuple[str, Position]:
         """Return the id of the wallet and the position of the address asked about."""
@@ -146,37 +154,10 @@ class Wallets:
         _, address = await self._owner(id_or_address)
         return address, await self._store.journal(address, cursor=cursor, limit=limit)
 
-    async def set_lock(
-        self, id_or_address: str, *, is_locked: bool, reason: str, by: str
-    ) -> Wallet:
-        """Stop a wallet from signing, or let it sign again; what was signed before is not touched.
-
-        Raises:
-            UnknownWallet: there is no such wallet.
-        """
-        wallet = await self.find(id_or_address)
-        changed = wallet.locked() if is_locked else wallet.unlocked()
-        if changed.status is not wallet.status:
-            await self._store.save_wallet(changed)
-            log.warning(
-                "wallet.relocked", wallet_id=wallet.id, locked=is_locked, by=by, reason=reason
-            )
-        return changed
-
-    async def renew_watches(self) -> bool:
-        """Have every address watched that ever was shown, whatever tron-client remembers (H11)."""
-        cursor: str | None = None
-        while True:
-            page = await self._store.wallets(cursor=cursor, limit=WATCH_CHUNK)
-            addresses = [wallet.address for wallet in page.items]
-            for wallet in page.items:
-                branch = AccountPublicKey.from_bytes(bytes.fromhex(wallet.branch))
-                addresses += [leaf_address(branch, leaf) for leaf in range(1, wallet.next_index)]
-            for start in range(0, len(addresses), WATCH_CHUNK):
-                await self._watcher.watch(addresses[start : start + WATCH_CHUNK])
-            cursor = page.next
-            if cursor is None:
-                return False
+    async def address_of(self, id_or_address: str) -> Address:
+        """Return the address of a wallet, or a deposit address itself; raises UnknownWallet."""
+        _, address = await self._owner(id_or_address)
+        return address
 
     async def _owner(self, id_or_address: str) -> tuple[str, Address]:
         address = _address_or_none(id_or_address)
@@ -186,35 +167,72 @@ class Wallets:
         wallet = await self.find(id_or_address)
         return wallet.id, wallet.address
 
-    async def _add(self, request: WalletRequest, name: str, meaning: str) -> Wallet:
+    async def _add(self, request: WalletRequest, name: str, meaning: str, principal: str) -> Wallet:
+        self._require_clear()
+        skipped = 0
         for _ in range(TRIES):
-            account = await self._store.next_account()
-            branch = self._vault.branch(account)
-            wallet = Wallet(
-                id=self._new_id("wal"),
-                identity=name,
-                fingerprint=meaning,
-                user_id=request.user_id,
-                role=request.role,
-                status=WalletStatus.ACTIVE,
-                label=request.label,
-                network=self._network,
-                coin_type=self._coin_type,
-                account=account,
-                address=leaf_address(branch, 0),
-                branch=branch.to_bytes().hex(),
-                created_at_ms=self._clock.now_ms(),
-            )
+            wallet = await self._new(request, name, meaning, skipped=skipped)
             try:
-                await self._store.add_wallet(wallet)
+                await self._store.record(
+                    Unit().insert(WALLETS, wallet), [self._made(wallet, principal)]
+                )
             except DuplicateRecord as taken:
                 if made := await self._store.wallet_by_identity(name):
                     return made
                 if taken.index == "treasury":
                     raise TreasuryExists("there is a treasury already") from None
+                if not wallet.signs_alone:
+                    raise AddressTaken("there is a wallet with this address") from None
+                skipped += await self._is_watched_only(wallet.address)
                 continue
             return replace(wallet, version=1)
         raise Unavailable("too many wallets are being made at once", retry_after_s=1)
+
+    async def _is_watched_only(self, address: Address) -> bool:
+        """True where somebody already watches, as a wallet of others, what an account would be."""
+        known = await self._store.wallet_by_address(address)
+        return known is not None and not known.signs_alone
+
+    def _made(self, wallet: Wallet, principal: str) -> Decision:
+        return self._audit.decision(
+            Act.WALLET_MADE,
+            wallet.id,
+            who=principal,
+            type=wallet.type.value,
+            address=wallet.address,
+            owner=wallet.user_id,
+        )
+
+    async def _new(
+        self, request: WalletRequest, name: str, meaning: str, *, skipped: int
+    ) -> Wallet:
+        account: int | None = None
+        if request.wallet_type in KEPT_HERE:
+            account = await self._store.next_account() + skipped
+            branch: AccountPublicKey | None = self._vault.branch(account)
+        else:
+            branch = _branch_of(request)
+        address = leaf_address(branch, 0) if branch else request.address
+        if address is None or request.address not in {None, address}:
+            raise _wrong("address", "it is not the first address of this account")
+        if await self._store.address(address) is not None:
+            raise AddressTaken("this is a deposit address of a wallet")
+        return Wallet(
+            id=self._new_id("wal"),
+            identity=name,
+            fingerprint=meaning,
+            user_id=request.user_id,
+            role=request.role,
+            type=WalletType.HOT if request.wallet_type in KEPT_HERE else request.wallet_type,
+            status=WalletStatus.ACTIVE,
+            label=request.label,
+            network=self._network.value,
+            coin_type=FACTS[self._network].coin_type,
+            account=account,
+            address=address,
+            branch=branch.to_bytes().hex() if branch else "",
+            created_at_ms=self._clock.now_ms(),
+        )
 
     async def _watched(self, wallet: Wallet) -> Wallet:
         if wallet.birth_height is not None:
@@ -227,31 +245,22 @@ class Wallets:
             return watched
         return written(watched)
 
-    async def _take_leaf(
-        self, wallet_id: str, request: AddressRequest, name: str
-    ) -> DepositAddress | None:
-        wallet = await self._store.wallet(wallet_id)
-        if wallet is None:
-            return None
-        branch = AccountPublicKey.from_bytes(bytes.fromhex(wallet.branch))
-        address = DepositAddress(
-            id=leaf_address(branch, wallet.next_index),
-            identity=name,
-            wallet_id=wallet.id,
-            index=wallet.next_index,
-            path=f"m/44'/{wallet.coin_type}'/{wallet.account}'/0/{wallet.next_index}",
-            purpose=request.purpose,
-            created_at_ms=self._clock.now_ms(),
-        )
-        try:
-            await self._store.add_address(wallet, address)
-        except (StaleRecord, DuplicateRecord):
-            return None  # the wallet was changed meanwhile: look again
-        return replace(address, version=1)
-
 
 def _address_or_none(text: str) -> Address | None:
     try:
         return parse_address(text)
     except InvalidAddress:
         return None
+
+
+def _branch_of(request: WalletRequest) -> AccountPublicKey | None:
+    if request.account_public_key is None:
+        return None
+    try:
+        return branch_from_xpub(request.account_public_key)
+    except InvalidBranch as error:
+        raise _wrong("account_public_key", str(error)) from None
+
+
+def _wrong(field: str, message: str) -> InvalidFields:
+    return InvalidFields([{"field": field, "message": message}])

@@ -13,7 +13,7 @@ from tests.support import START_MS
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
     storage = await open_storage(tmp_path)
     clock = HeldClock(START_MS)
-    yield till_on(
+    made = till_on(
         storage,
         clock=clock,
         chain=Chain(clock),
@@ -21,4 +21,6 @@ async def till(tmp_path: Path) -> AsyncIterator[Till]:
         ids=itertools.count(1),
         rules=rules(),
     )
+    await made.recovery.begin()
+    yield made
     await storage.close()

@@ -111,11 +111,11 @@ async def test_the_words_are_those_of_the_seed(tmp_path: Path) -> None:
     words = terminal.words()
     stamp = Stamp(network="devnet", contract=FACTS[Network.DEVNET].usdt_contract)
     storage = await SqliteStorage.open(settings.database_path(NAME), SCHEMA, stamp)
-    sealed = await WalletStore(storage).seed()
+    secrets = await WalletStore(storage).sealed_secrets()
     await storage.close()
-    assert sealed is not None
     master_key = parse_master_key(settings.master_key_path().read_bytes())
-    vault = Vault(master_key, sealed, network="devnet", coin_type=1)
+    vault = Vault(network="devnet", coin_type=1)
+    vault.open(master_key, secrets)
 
     account = PrivateNode.from_seed(seed_from_phrase(words)).account(coin_type=1, account=0)
     assert vault.branch(0) == account.public()

@@ -5,8 +5,9 @@ import itertools
 
 import pytest
 
+from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.policy import PolicyRefusal
-from services.wallet_manager.domain.sends import ImpossibleSend, OrdinalTooEarly, SendKeyReused
+from services.wallet_manager.domain.sends import OrdinalTooEarly, SendKeyReused
 from services.wallet_manager.domain.wallets import UnknownWallet
 from shared.errors import Forbidden, Problem
 from shared.models.tron_client import TransactionState

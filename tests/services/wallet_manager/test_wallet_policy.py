@@ -2,8 +2,8 @@ import itertools
 
 import pytest
 
+from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.policy import PolicyRefusal, check
-from services.wallet_manager.domain.sends import ImpossibleSend
 from shared.config import SERVICES
 from shared.models.wallet_manager import Purpose, SendKind
 from tests.services.wallet_manager.till import intent
@@ -24,6 +24,17 @@ GRANTED = {
     ("payment-gateway", Purpose.FEE_TOP_UP, TRX),
     ("trx-staking", Purpose.STAKE, FREEZE),
     ("trx-staking", Purpose.STAKE, UNFREEZE),
+    ("trx-staking", Purpose.STAKE, SendKind.CANCEL_UNFREEZE),
+    ("trx-staking", Purpose.STAKE, SendKind.WITHDRAW_UNFROZEN),
+    ("trx-staking", Purpose.STAKE, SendKind.DELEGATE),
+    ("trx-staking", Purpose.STAKE, SendKind.UNDELEGATE),
+    ("trx-staking", Purpose.STAKE, SendKind.VOTE),
+    ("trx-staking", Purpose.STAKE, SendKind.CLAIM_REWARDS),
+    ("payment-gateway", Purpose.ACTIVATION, SendKind.ACCOUNT_ACTIVATE),
+    ("usdt-manager", Purpose.ALLOWANCE, SendKind.TRC20_APPROVE),
+    ("payout-router", Purpose.MAINTENANCE, SendKind.ACCOUNT_ACTIVATE),
+    ("payout-router", Purpose.MAINTENANCE, SendKind.PERMISSION_UPDATE),
+    ("payout-router", Purpose.MAINTENANCE, SendKind.CONTRACT_CALL),
 }
 CALLERS = (*SERVICES, "lucid-operator", None)
 
@@ -50,8 +61,10 @@ def test_h18_a_send_key_of_another_service_is_refused() -> None:
     assert refusal.value.facts["rule"] == "send_key_origin"
 
 
-def test_h18_usdt_manager_begins_nothing_itself() -> None:
+def test_h18_usdt_manager_begins_allowances_alone() -> None:
     for purpose, kind in itertools.product(Purpose, SendKind):
+        if ("usdt-manager", purpose, kind) in GRANTED:
+            continue
         with pytest.raises(PolicyRefusal):
             check(intent(origin="usdt-manager", purpose=purpose, kind=kind), caller="usdt-manager")
 

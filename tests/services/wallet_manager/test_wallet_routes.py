@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from services.wallet_manager.app import NAME, create
 from services.wallet_manager.cli import make_seed
-from services.wallet_manager.routes import router
+from services.wallet_manager.routes import recovery, reports, wallets
 from services.wallet_manager.settings import Settings
 from shared.access import Role, Scope
 from shared.clock import HeldClock
@@ -23,6 +23,7 @@ from tests.support import START_MS, Keys, answers, nobody_there, serving, settin
 
 ROUTES = sorted(
     (method, route.path)
+    for router in (wallets.router, reports.router, recovery.router)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in route.methods or ()
@@ -108,7 +109,7 @@ async def make_wallet(edge: Edge, **changes: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_h18_no_route_answers_without_a_token(edge: Edge, method: str, path: str) -> None:
-    answer = await edge.client.request(method, path.format(wallet_id="x", send_id="x", name="x"))
+    answer = await edge.client.request(method, path.format(wallet_id="x", send_id="x", name="x", txid="x"))
 
     assert answer.status_code == 401
 

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -7,15 +8,20 @@ import pytest
 
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS
 from services.wallet_manager.vault import (
+    MARK_ID,
+    SEED_ID,
     Leaf,
-    SealedSeed,
+    SealedSecret,
     SignatureRefused,
     Vault,
+    VaultLocked,
     WrongMasterKey,
     leaf_address,
     new_seed,
     parse_master_key,
 )
+from services.wallet_manager.vault.records import Argon2
+from services.wallet_manager.vault.wrapping import open_secret, stretch
 from shared.config import ConfigurationMissing
 from shared.tron.decoding import IntentMismatch, decode_raw_data
 from shared.tron.hd import PrivateNode, seed_from_phrase
@@ -28,13 +34,30 @@ from tests.support import START_MS
 REFERENCE = ReferenceBlock(height=80, block_id=block(80).block_id)
 
 
-def sealed_here() -> tuple[SealedSeed, str]:
-    return new_seed(MASTER_KEY, network="devnet", at_ms=START_MS)
+Secrets = tuple[SealedSecret, ...]
 
 
-def opened(sealed: SealedSeed, *, network: Network = Network.DEVNET) -> Vault:
-    coin_type = FACTS[network].coin_type
-    return Vault(MASTER_KEY, sealed, network=network.value, coin_type=coin_type)
+def sealed_here() -> tuple[Secrets, str]:
+    founding, words = new_seed(MASTER_KEY, network="devnet", at_ms=START_MS)
+    return founding.secrets, words
+
+
+def opened(
+    sealed: Sequence[SealedSecret],
+    *,
+    network: Network = Network.DEVNET,
+    master_key: bytes = MASTER_KEY,
+) -> Vault:
+    vault = Vault(network=network.value, coin_type=FACTS[network].coin_type)
+    vault.open(master_key, sealed)
+    return vault
+
+
+def with_changes(secrets: Secrets, id_: str, **changes: object) -> Secrets:
+    return tuple(
+        replace(record, **changes) if record.id == id_ else record  # type: ignore[arg-type]
+        for record in secrets
+    )
 
 
 def flipped(text: str, at: int) -> str:
@@ -52,7 +75,9 @@ def test_a_sealed_seed_opens_to_the_words_that_were_shown() -> None:
 def test_a_sealed_seed_holds_no_word_of_it() -> None:
     sealed, words = sealed_here()
 
+    entropy = open_secret(MASTER_KEY, sealed[0], network="devnet")
     assert not set(words.split()) & set(repr(sealed).split())
+    assert entropy.hex() not in repr(sealed)
 
 
 def test_two_seeds_differ() -> None:
@@ -63,7 +88,7 @@ def test_another_master_key_is_refused() -> None:
     sealed, _ = sealed_here()
 
     with pytest.raises(WrongMasterKey):
-        Vault(bytes(32), sealed, network="devnet", coin_type=1)
+        opened(sealed, master_key=bytes(32))
 
 
 def test_h17_a_seed_of_another_network_is_refused_whatever_its_record_says() -> None:
@@ -72,14 +97,15 @@ def test_h17_a_seed_of_another_network_is_refused_whatever_its_record_says() -> 
     with pytest.raises(WrongMasterKey):
         opened(sealed, network=Network.MAINNET)
     with pytest.raises(WrongMasterKey):
-        opened(replace(sealed, network="mainnet"), network=Network.MAINNET)
+        opened([replace(one, network="mainnet") for one in sealed], network=Network.MAINNET)
 
 
+@pytest.mark.parametrize("id_", [SEED_ID, MARK_ID])
 @pytest.mark.parametrize("field", ["wrapped_key", "sealed"])
 @pytest.mark.parametrize("damage", ["first", "last", "short", "empty", "no hex"])
-def test_a_tampered_seed_is_refused(field: str, damage: str) -> None:
+def test_a_tampered_secret_is_refused(id_: str, field: str, damage: str) -> None:
     sealed, _ = sealed_here()
-    text = str(getattr(sealed, field))
+    text = next(str(getattr(record, field)) for record in sealed if record.id == id_)
     damaged = {
         "first": flipped(text, 0),
         "last": flipped(text, len(text) - 1),
@@ -88,20 +114,95 @@ def test_a_tampered_seed_is_refused(field: str, damage: str) -> None:
         "no hex": "z" + text[1:],
     }[damage]
 
-    changed = (
-        replace(sealed, sealed=damaged)
-        if field == "sealed"
-        else replace(sealed, wrapped_key=damaged)
-    )
     with pytest.raises(WrongMasterKey):
-        opened(changed)
+        opened(with_changes(sealed, id_, **{field: damaged}))
 
 
-def test_swapped_parts_of_a_seed_are_refused() -> None:
+def test_swapped_parts_of_a_secret_are_refused() -> None:
     first, second = sealed_here()[0], sealed_here()[0]
 
     with pytest.raises(WrongMasterKey):
-        opened(replace(first, sealed=second.sealed))
+        opened(with_changes(first, SEED_ID, sealed=second[0].sealed))
+
+
+def test_one_secret_cannot_stand_in_for_another() -> None:
+    sealed, _ = sealed_here()
+    crossed = [
+        replace(one, wrapped_key=other.wrapped_key, sealed=other.sealed)
+        for one, other in zip(sealed, reversed(sealed), strict=True)
+    ]
+
+    with pytest.raises(WrongMasterKey):
+        opened(crossed)
+
+
+def test_a_secret_is_bound_to_its_generation() -> None:
+    sealed, _ = sealed_here()
+
+    with pytest.raises(WrongMasterKey):
+        opened(with_changes(sealed, SEED_ID, generation=2))
+
+
+@pytest.mark.parametrize("missing", [SEED_ID, MARK_ID])
+def test_a_vault_without_one_of_its_secrets_does_not_open(missing: str) -> None:
+    sealed, _ = sealed_here()
+
+    with pytest.raises(WrongMasterKey):
+        opened([one for one in sealed if one.id != missing])
+
+
+def test_a_locked_vault_has_no_key_left() -> None:
+    sealed, _ = sealed_here()
+    vault = opened(sealed)
+    owner = leaf_address(vault.branch(0), 0)
+    leaf = Leaf(account=0, index=0)
+
+    vault.lock()
+
+    assert repr(vault) == "Vault(locked)"
+    with pytest.raises(VaultLocked):
+        vault.branch(0)
+    with pytest.raises(VaultLocked):
+        vault.stamp_ms("a:b:0", 1, floor_of_ms=START_MS)
+    with pytest.raises(VaultLocked):
+        vault.sign(
+            TransferTrx(owner=owner, to=CUSTOMER, amount_sun=TRX),
+            leaf=leaf,
+            reference=REFERENCE,
+            expiration_ms=START_MS + 60_000,
+            timestamp_ms=START_MS,
+            fee_limit_sun=0,
+        )
+
+
+def test_locking_overwrites_the_key_of_the_marks_and_forgets_derived_keys() -> None:
+    sealed, _ = sealed_here()
+    vault = opened(sealed)
+    keys = vault._keys()
+    keys.signing_key(Leaf(account=0, index=0))
+
+    vault.lock()
+
+    assert keys.mark_key == bytes(32)
+    assert keys.signing_key.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"salt": "zz"},
+        {"salt": ""},
+        {"memory_kib": 1 << 30},
+        {"memory_kib": 8},
+        {"iterations": 0},
+        {"lanes": 1_000},
+    ],
+)
+def test_altered_parameters_of_a_passphrase_cost_nothing(changes: dict[str, object]) -> None:
+    parameters = Argon2(salt="00" * 16, memory_kib=19_456, iterations=3, lanes=1)
+
+    with pytest.raises(WrongMasterKey):
+        stretch(bytearray(b"correct horse"), replace(parameters, **changes))  # type: ignore[arg-type]
 
 
 def test_a_vault_shows_nothing_of_itself() -> None:
@@ -117,10 +218,10 @@ def test_a_vault_shows_nothing_of_itself() -> None:
 
 
 def test_h17_mainnet_keys_lie_under_another_coin() -> None:
-    sealed, words = new_seed(MASTER_KEY, network="mainnet", at_ms=START_MS)
+    founding, words = new_seed(MASTER_KEY, network="mainnet", at_ms=START_MS)
     tree = PrivateNode.from_seed(seed_from_phrase(words))
 
-    mainnet = opened(sealed, network=Network.MAINNET).branch(0)
+    mainnet = opened(founding.secrets, network=Network.MAINNET).branch(0)
 
     assert mainnet == tree.account(coin_type=195, account=0).public()
     assert mainnet != tree.account(coin_type=1, account=0).public()
@@ -193,8 +294,7 @@ def test_an_impossible_envelope_is_not_signed() -> None:
 def test_h6_marks_are_a_floor_and_a_secret_of_the_installation() -> None:
     sealed, _ = sealed_here()
     here = opened(sealed)
-    elsewhere_sealed, _ = new_seed(bytes(32), network="devnet", at_ms=START_MS)
-    elsewhere = Vault(bytes(32), elsewhere_sealed, network="devnet", coin_type=1)
+    elsewhere = opened(sealed_here()[0])
 
     stamp = here.stamp_ms("a:b:0", 1, floor_of_ms=START_MS)
 

@@ -154,25 +154,13 @@ async def test_leaves_of_the_public_branch_are_those_that_the_vault_signs_for(ti
 
     assert address.id == leaf_address(branch, 1)
     assert address.path == "m/44'/1'/0'/0/1"
-    assert till.vault._derive(Leaf(account=0, index=1)).address == address.id
+    assert till.vault._keys().signing_key(Leaf(account=0, index=1)).address == address.id
 
 
 async def test_an_unknown_wallet_has_no_addresses(till: Till) -> None:
     for name in ("wal_nobody", CUSTOMER):
         with pytest.raises(UnknownWallet):
             await till.wallets.derive(name, wanted("r"))
-
-
-async def test_h11_whatever_was_shown_is_watched_again(till: Till) -> None:
-    wallet, _ = await till.wallets.create(PLAIN, principal="p", key="k")
-    shown = {wallet.address}
-    for n in range(3):
-        shown.add((await till.wallets.derive(wallet.id, wanted(f"r{n}")))[0].id)
-    till.chain.watched.clear()
-
-    assert await till.wallets.renew_watches() is False
-
-    assert till.chain.watched == shown
 
 
 async def test_balances_are_those_of_the_address_asked_about(till: Till) -> None:

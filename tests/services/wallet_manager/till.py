@@ -14,26 +14,49 @@ from services.wallet_manager.domain.books import JournalEntryLine, Position
 from services.wallet_manager.domain.sends import Attempt, Send
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service import Books, Sender, Wallets
-from services.wallet_manager.service.sender import SigningRules
+from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.claims import Claims
+from services.wallet_manager.service.guard import Gate, Guard
+from services.wallet_manager.service.imports import Imports
+from services.wallet_manager.service.indexes import Indexes
+from services.wallet_manager.service.intake import Intake
+from services.wallet_manager.service.offline import Offline
+from services.wallet_manager.service.oversight import Oversight
+from services.wallet_manager.service.recovery import Recovery
+from services.wallet_manager.service.rules import SigningRules
+from services.wallet_manager.service.signing import Signing
+from services.wallet_manager.service.submission import Submission
 from services.wallet_manager.store import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED, WalletStore
 from services.wallet_manager.vault import Vault, new_seed
+from shared.alarms import Alarms
 from shared.clock import HeldClock, rfc3339
 from shared.ids import send_key
+from shared.metrics import Metrics
 from shared.models.tron_client import (
+    AccountView,
     BroadcastOutcome,
     CallRequest,
     CallView,
     ChainParametersView,
+    FrozenView,
     LogView,
+    OutgoingTransactionView,
+    OutgoingView,
+    PermissionsView,
     ReceiptView,
+    ResourcesView,
     SignedTransaction,
     SigningContextView,
+    StoredTransactionsView,
+    StoredTransactionView,
     SubmittedView,
     TransactionState,
     TransactionView,
     TransferSource,
     TransferState,
     TransferView,
+    WatchDigestView,
+    WatchListView,
     WatchView,
 )
 from shared.models.wallet_manager import (
@@ -50,8 +73,10 @@ from shared.models.wire import BlockRef, FeedItem, FeedView
 from shared.money import Currency, format_base_units
 from shared.peers.caller import PeerRefused, PeerUnavailable
 from shared.storage import SqliteStorage, Stamp, Storage
-from shared.tron.address import Address
+from shared.tron.address import Address, evm_bytes
+from shared.tron.decoding import decode_raw_data
 from shared.tron.networks import FACTS, Network
+from shared.watching import digest_text, watch_digest
 from tests.support import START_MS, address
 
 FACTS_HERE = FACTS[Network.DEVNET]
@@ -65,8 +90,10 @@ ENERGY = 65_000
 ENERGY_SUN = 100
 BANDWIDTH_SUN = 1_000
 FEE_LIMIT_SUN = ENERGY * ENERGY_SUN * 120 // 100
-WORST_TOKEN_FEE_SUN = FEE_LIMIT_SUN + 400 * BANDWIDTH_SUN
-WORST_TRX_FEE_SUN = 400 * BANDWIDTH_SUN + 1_100_000
+TOKEN_POINTS = 352
+TRX_POINTS = 270
+WORST_TOKEN_FEE_SUN = FEE_LIMIT_SUN + TOKEN_POINTS * BANDWIDTH_SUN
+WORST_TRX_FEE_SUN = TRX_POINTS * BANDWIDTH_SUN + 1_100_000
 LIFETIME_MS = 300_000
 RETRY_MS = 3_000
 MAX_ATTEMPTS = 3
@@ -88,8 +115,14 @@ class Chain:
         outcome: what the node says to a broadcast.
         head_lag_ms: how far the head's time is behind the clock.
         reverts: True while the contract would revert.
+        permissions: of every account.
+        context_says: what it tells instead of the truth; ``prices_say`` the same of prices.
+        calls: what it was asked to simulate.
         received: everything that ever arrived, repeats included.
-        watched: what it has promised to watch.
+        watched: what it has promised to watch; ``births`` says from which height, and how many.
+        stored: what it remembers of what it was given.
+        holdings: what a node says of balances, by account of the journal.
+        on_chain: what solid blocks hold of ours; ``blocks_at_once`` it looks through at most.
     """
 
     def __init__(self, clock: HeldClock) -> None:
@@ -102,18 +135,59 @@ class Chain:
         self.genesis = FACTS_HERE.genesis_block_id
         self.reverts = False
         self.energy = ENERGY
+        self.permissions: PermissionsView | None = None
+        self.context_says: dict[str, object] = {}
+        self.prices_say: dict[str, object] = {}
+        self.calls: list[CallRequest] = []
         self.received: list[SignedTransaction] = []
         self.submissions = 0
         self.watched: set[Address] = set()
+        self.births: list[tuple[int | None, int]] = []
+        self.stored: dict[str, StoredTransactionView] = {}
+        self.on_chain: list[OutgoingTransactionView] = []
+        self.looked_at: list[tuple[int, int]] = []
+        self.blocks_at_once = 1_000
+        self.solid_height = 81
+        self.head_height = 100
+        self.holdings: dict[tuple[str, Currency], int] = {}
+        self.asked_accounts: list[Address] = []
+
+    async def account(self, address: Address) -> AccountView:
+        self._reach()
+        self.asked_accounts.append(address)
+        coins = self.holdings.get((address, Currency.TRX), 0)
+        staked = self.holdings.get((f"staked:{address}", Currency.TRX), 0)
+        return AccountView(
+            address=address,
+            activated=True,
+            is_contract=False,
+            balance=format_base_units(coins),
+            balance_sun=str(coins),
+            resources=ResourcesView(
+                free_bandwidth_limit=600,
+                free_bandwidth_used=0,
+                staked_bandwidth_limit=0,
+                staked_bandwidth_used=0,
+                energy_limit=0,
+                energy_used=0,
+            ),
+            frozen=[FrozenView(resource="energy", amount_sun=str(staked))] if staked else [],
+            unfreezing=[],
+            delegated=[],
+            received=[],
+            votes=[],
+            permissions=self.permissions,
+        )
 
     async def signing_context(self) -> SigningContextView:
         self._reach()
         head_ms = self.clock.now_ms() - self.head_lag_ms
-        return SigningContextView(
+        told = SigningContextView(
             network="devnet",
             genesis_block_id=self.genesis,
             reference=block(80, head_ms - 60_000),
-            head=block(100, head_ms),
+            head=block(max(self.head_height, self.solid_height + 19), head_ms),
+            solid=block(self.solid_height, head_ms - 57_000),
             parameters=ChainParametersView(
                 energy_fee_sun=ENERGY_SUN,
                 bandwidth_fee_sun=BANDWIDTH_SUN,
@@ -123,19 +197,25 @@ class Chain:
                 max_fee_limit_sun=15_000_000_000,
                 free_bandwidth=600,
             ),
+            operators=2,
+            second_head_timestamp_ms=head_ms,
+            paused=None,
         )
+        prices = told.parameters.model_copy(update=self.prices_say)
+        return told.model_copy(update={"parameters": prices} | self.context_says)
 
     async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
         self._reach()
+        self.calls += calls
         return [
             CallView(
-                result="",
+                result=f"{self.holdings.get((call.owner_address, Currency.USDT), 0):064x}",
                 energy_used=self.energy,
                 energy_penalty=0,
                 reverted=self.reverts,
                 revert_reason="blacklisted" if self.reverts else None,
             )
-            for _ in calls
+            for call in calls
         ]
 
     async def submit(self, transactions: Sequence[SignedTransaction]) -> list[SubmittedView]:
@@ -144,6 +224,8 @@ class Chain:
         if any(one.send_key in self.refuses for one in transactions):
             raise PeerRefused(peer="tron-client", status=400, document={"detail": "no good"})
         self.received += transactions
+        for one in transactions:
+            self.stored.setdefault(txid_of(one), stored_view(one))
         if self.loses_replies:
             self.loses_replies -= 1
             raise PeerUnavailable("the reply was lost")
@@ -152,14 +234,88 @@ class Chain:
             for one in transactions
         ]
 
-    async def watch(self, addresses: Sequence[Address]) -> WatchView:
+    async def watch(
+        self, addresses: Sequence[Address], *, birth_height: int | None = None
+    ) -> WatchView:
         self._reach()
         self.watched |= set(addresses)
-        return WatchView(watched=len(self.watched), birth_height=100)
+        self.births += [(birth_height, len(addresses))]
+        return WatchView(watched=len(self.watched), birth_height=birth_height or 100)
+
+    async def watch_digest(self) -> WatchDigestView:
+        self._reach()
+        digest = watch_digest(evm_bytes(one) for one in self.watched)
+        return WatchDigestView(
+            count=len(self.watched), digest=digest_text(digest), rescans_pending=0
+        )
+
+    async def watch_list(self, *, cursor: str | None, limit: int) -> WatchListView:
+        self._reach()
+        start = int(cursor or 0)
+        found = sorted(self.watched)[start : start + limit]
+        end = start + limit
+        more = str(end) if end < len(self.watched) else None
+        return WatchListView(addresses=found, count=len(self.watched), next=more)
+
+    async def stored_transactions(
+        self, owner: Address, *, cursor: str | None, limit: int
+    ) -> StoredTransactionsView:
+        self._reach()
+        start = int(cursor or 0)
+        mine = [one for one in self.stored.values() if one.owner == owner]
+        more = str(start + limit) if start + limit < len(mine) else None
+        return StoredTransactionsView(transactions=mine[start : start + limit], next=more)
+
+    async def outgoing(
+        self, owners: Sequence[Address], *, first_height: int, last_height: int
+    ) -> OutgoingView:
+        self._reach()
+        self.looked_at.append((first_height, last_height))
+        last = min(last_height, first_height + self.blocks_at_once - 1)
+        found = [
+            one
+            for one in self.on_chain
+            if one.owner in owners and first_height <= one.block.height <= last
+        ]
+        return OutgoingView(first_height=first_height, last_height=last, transactions=found)
+
+    def lands(self, given: SignedTransaction, *, height: int, succeeded: bool = True) -> None:
+        """Put a transaction into a solid block, where anybody can find it."""
+        raw_data = bytes.fromhex(given.raw_data)
+        self.on_chain.append(
+            OutgoingTransactionView(
+                txid=txid_of(given),
+                owner=decode_raw_data(raw_data).operation.owner,
+                raw_data=given.raw_data,
+                signatures=given.signatures,
+                succeeded=succeeded,
+                block=block(height),
+            )
+        )
 
     def _reach(self) -> None:
         if self.away:
             raise PeerUnavailable("tron-client did not answer")
+
+
+def stored_view(given: SignedTransaction, **changes: object) -> StoredTransactionView:
+    """Return what tron-client remembers of a transaction that it was just given."""
+    fields: dict[str, object] = {
+        "txid": txid_of(given),
+        "send_key": given.send_key,
+        "state": TransactionState.PENDING,
+        "outcome": BroadcastOutcome.ACCEPTED,
+        "outcome_message": None,
+        "broadcasts": 1,
+        "expires_at_ms": given.expires_at_ms,
+        "block": None,
+        "receipt": None,
+        "operators": 0,
+        "owner": decode_raw_data(bytes.fromhex(given.raw_data)).operation.owner,
+        "raw_data": given.raw_data,
+        "signatures": given.signatures,
+    }
+    return StoredTransactionView.model_validate(fields | changes)
 
 
 def txid_of(transaction: SignedTransaction) -> str:
@@ -177,8 +333,24 @@ class Till:
     store: WalletStore
     wallets: Wallets
     sender: Sender
+    oversight: Oversight
+    offline: Offline
     books: Books
+    imports: Imports
+    claims: Claims
+    recovery: Recovery
+    alarms: Alarms
+    books_lock: asyncio.Lock
     pages: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def alarm_kinds(self) -> set[str]:
+        return {alarm.kind for alarm in self.alarms.open()}
+
+    async def begins(self) -> None:
+        """Open the database as a process does that comes after another."""
+        await self.recovery.begin()
+        while await self.recovery.work():
+            pass
 
     async def treasury(self, *, trx: int = 1_000 * TRX, usdt: int = 1_000 * TRX) -> Wallet:
         """Make the treasury and book what it holds."""
@@ -210,6 +382,10 @@ class Till:
         await self.taken(wanted)
         await self.sender.sign_due()
         return await self.read(wanted.send_key)
+
+    async def submitted_by_treasury(self) -> Send:
+        await self.treasury()
+        return await self.submitted(intent())
 
     async def submitted(self, wanted: Intent) -> Send:
         await self.signed(wanted)
@@ -323,6 +499,7 @@ def fate(
         expires_at_ms=send.expires_at_ms or 1,
         block=block(height) if in_block else None,
         receipt=receipt if settled else None,
+        operators=2 if settled else 0,
     )
 
 
@@ -384,8 +561,10 @@ def rules(**changes: object) -> SigningRules:
 
 def vault() -> Vault:
     """Open a fresh vault."""
-    sealed, _ = new_seed(MASTER_KEY, network="devnet", at_ms=START_MS)
-    return Vault(MASTER_KEY, sealed, network="devnet", coin_type=FACTS_HERE.coin_type)
+    founding, _ = new_seed(MASTER_KEY, network="devnet", at_ms=START_MS)
+    opened = Vault(network="devnet", coin_type=FACTS_HERE.coin_type)
+    opened.open(MASTER_KEY, founding.secrets)
+    return opened
 
 
 def till_on(
@@ -396,11 +575,61 @@ def till_on(
     vault: Vault,
     ids: "itertools.count[int]",
     rules: SigningRules,
+    gates: Sequence[Gate] = (),
+    guards: Sequence[Guard] = (),
 ) -> Till:
     def new_id(prefix: str) -> str:
         return f"{prefix}_{next(ids):06d}"
 
+    alarm_ids = itertools.count(1)
     store, lock = WalletStore(storage), asyncio.Lock()
+    alarms = Alarms(
+        storage=storage,
+        clock=clock,
+        new_id=lambda prefix: f"{prefix}_{storage.incarnation}_{next(alarm_ids)}",
+        metrics=Metrics(),
+    )
+    books = Books(
+        store=store,
+        clock=clock,
+        alarms=alarms,
+        max_attempts=rules.max_attempts,
+        books_lock=lock,
+    )
+    claims = Claims(
+        store=store,
+        marks=vault,
+        chain=chain,
+        clock=clock,
+        alarms=alarms,
+        max_attempts=rules.max_attempts,
+        retry_ms=rules.retry_ms,
+        books_lock=lock,
+    )
+    imports = Imports(
+        store=store,
+        chain=chain,
+        marks=vault,
+        books=books,
+        clock=clock,
+        new_id=new_id,
+        max_attempts=rules.max_attempts,
+    )
+    submission = Submission(
+            store=store, chain=chain, clock=clock, rules=rules, books_lock=lock
+    )
+    recovery = Recovery(
+        store=store,
+        chain=chain,
+        imports=imports,
+        claims=claims,
+        books=books,
+        indexes=Indexes(store=store, watcher=chain, clock=clock),
+        clock=clock,
+        alarms=alarms,
+    )
+    recovery.before_clear(submission.hand_over_again)
+    books.end_sends_only_when(lambda: recovery.run.is_clear and not claims.open())
     return Till(
         storage=storage,
         clock=clock,
@@ -413,19 +642,32 @@ def till_on(
             watcher=chain,
             clock=clock,
             new_id=new_id,
-            network="devnet",
-            coin_type=FACTS_HERE.coin_type,
+            network=Network.DEVNET,
+            require_clear=recovery.require_clear,
+            audit=Audit(store=store, clock=clock),
         ),
         sender=Sender(
-            store=store,
-            vault=vault,
-            chain=chain,
-            clock=clock,
-            new_id=new_id,
-            rules=rules,
-            books_lock=lock,
+            intake=Intake(store=store, clock=clock, new_id=new_id, rules=rules, gates=gates),
+            signing=Signing(
+                store=store,
+                vault=vault,
+                chain=chain,
+                clock=clock,
+                rules=rules,
+                quarantine=recovery,
+                guards=guards,
+                books_lock=lock,
+            ),
+            submission=submission,
         ),
-        books=Books(store=store, clock=clock, max_attempts=rules.max_attempts, books_lock=lock),
+        oversight=Oversight(store=store, clock=clock, books_lock=lock),
+        offline=Offline(store=store, chain=chain, clock=clock, books_lock=lock),
+        books=books,
+        imports=imports,
+        claims=claims,
+        recovery=recovery,
+        alarms=alarms,
+        books_lock=lock,
     )
 
 

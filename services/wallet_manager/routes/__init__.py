@@ -1,0 +1,1 @@
+"""wallet-manager's routes: wallets and sends, reports of the books, recovery."""

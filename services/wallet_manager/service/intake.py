@@ -1,0 +1,220 @@
+"""Taking intents on: each at most once per key, each stored before anything else happens."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.wallet_manager.domain import policy
+from services.wallet_manager.domain.meaning import (
+    ImpossibleSend,
+    details_of,
+    lane_of,
+    require_fitting,
+)
+from services.wallet_manager.domain.sends import (
+    OrdinalTooEarly,
+    Send,
+    SendKeyReused,
+    whole_units,
+)
+from services.wallet_manager.domain.wallets import UnknownWallet, Wallet
+from services.wallet_manager.service.guard import Gate
+from services.wallet_manager.service.rules import SigningRules
+from services.wallet_manager.service.views import send_view
+from services.wallet_manager.store import Change, WalletStore
+from shared.clock import Clock
+from shared.errors import Forbidden, Problem
+from shared.ids import NewId, send_key, split_send_key
+from shared.models.wallet_manager import (
+    NEGATIVE_SEND_STATES,
+    Intent,
+    SendKind,
+    SendProblem,
+    SendResult,
+)
+from shared.storage import StorageError
+from shared.tron.operation import InvalidOperation, Resource
+
+
+class Intake:
+    """Takes intents on and finds what became of them."""
+
+    def __init__(
+        self,
+        *,
+        store: WalletStore,
+        clock: Clock,
+        new_id: NewId,
+        rules: SigningRules,
+        gates: Sequence[Gate],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._rules = rules
+        self._gates = gates
+
+    async def accept(self, intents: Sequence[Intent], *, caller: str | None) -> list[SendResult]:
+        """Take intents on, each on its own; a repeated key returns the stored send.
+
+        Args:
+            intents: what the stack means to do.
+            caller: the service that asks.
+
+        Returns:
+            One result for each intent, in order: the stored send, or why nothing was stored.
+
+        Raises:
+            Forbidden: the caller is no service.
+        """
+        if caller is None:
+            raise Forbidden(
+                "sends are asked for by services; people go through payouts", rule="caller"
+            )
+        known = await self._store.sends_by_key([intent.send_key for intent in intents])
+        results: dict[int, SendResult] = {}
+        fresh: dict[int, Send] = {}
+        changes: dict[int, Change] = {}
+        for position, intent in enumerate(intents):
+            try:
+                policy.check(intent, caller=caller)
+                stored = known.get(intent.send_key) or _same_key(intent, fresh)
+                if stored is None:
+                    await self._check_ordinal(intent.send_key)
+                    changes[position] = Change()
+                    fresh[position] = await self._admitted(intent, caller, changes[position])
+                else:
+                    results[position] = _replay(intent, stored)
+            except Problem as problem:
+                results[position] = _problem(intent.send_key, problem)
+        results |= await self._add(fresh, changes, intents)
+        return [results[position] for position in range(len(intents))]
+
+    async def send(self, send_id: str) -> Send | None:
+        """Return a send by id."""
+        return await self._store.send(send_id)
+
+    async def lookup(
+        self, *, send_keys: Sequence[str], txids: Sequence[str]
+    ) -> tuple[list[Send], dict[str, str]]:
+        """Return sends by key or transaction, and the send id of every transaction that is ours."""
+        by_key = await self._store.sends_by_key(send_keys) if send_keys else {}
+        attempts = await self._store.attempts(txids) if txids else {}
+        by_id = await self._store.sends(attempt.send_id for attempt in attempts.values())
+        sends = {send.id: send for send in (*by_key.values(), *by_id.values())}
+        return list(sends.values()), {txid: one.send_id for txid, one in attempts.items()}
+
+    async def _admitted(self, intent: Intent, caller: str, change: Change) -> Send:
+        require_fitting(intent.kind, intent.params)
+        wallet = await self._store.wallet(intent.wallet_id)
+        if wallet is None:
+            raise UnknownWallet("there is no such wallet", wallet_id=intent.wallet_id)
+        wallet.require_sends()
+        send = self._new_send(intent, wallet)
+        for gate in self._gates:
+            send = await gate.admit(
+                send, intent=intent, wallet=wallet, caller=caller, change=change
+            )
+        change.send(send, send_view(send))
+        return send
+
+    def _new_send(self, intent: Intent, wallet: Wallet) -> Send:
+        self._check_contract(intent)
+        now_ms = self._clock.now_ms()
+        resource = intent.params.resource
+        send = Send(
+            id=self._new_id("snd"),
+            send_key=intent.send_key,
+            origin_service=intent.origin.service,
+            origin_principal=intent.origin.principal,
+            purpose=intent.purpose,
+            wallet_id=wallet.id,
+            owner=wallet.address,
+            kind=intent.kind,
+            recipient=intent.params.recipient,
+            contract=intent.params.contract_address,
+            amount=whole_units(intent.params.amount_base_units, field="amount_base_units"),
+            resource=Resource(resource) if resource else None,
+            details=details_of(intent.params),
+            memo=intent.memo or "",
+            permission_id=intent.permission_id,
+            after_key=intent.after,
+            lease_id=intent.reservation.lease_id if intent.reservation else None,
+            reserved_energy=intent.reservation.energy if intent.reservation else 0,
+            max_fee_sun=whole_units(intent.max_fee_sun, field="max_fee_sun"),
+            not_after_ms=intent.not_after,
+            due_ms=now_ms,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        try:
+            send.operation()
+        except InvalidOperation as error:
+            raise ImpossibleSend(str(error), field=error.field) from None
+        return replace(send, lane=lane_of(send.meaning))
+
+    def _check_contract(self, intent: Intent) -> None:
+        """Refuse token contracts that are not the configured one; other calls are policy's."""
+        contract = intent.params.contract_address
+        is_token = intent.kind is not SendKind.CONTRACT_CALL
+        if is_token and contract not in {None, self._rules.usdt_contract}:
+            raise policy.PolicyRefusal("only the configured token is signed for", rule="contract")
+
+    async def _check_ordinal(self, key: str) -> None:
+        origin, object_id, ordinal = split_send_key(key)
+        if ordinal == 0:
+            return
+        before_key = send_key(origin, object_id, ordinal - 1)
+        before = (await self._store.sends_by_key([before_key])).get(before_key)
+        if before is None or before.state not in NEGATIVE_SEND_STATES:
+            raise OrdinalTooEarly(
+                "the ordinal before has no final negative answer", send_key=before_key
+            )
+
+    async def _add(
+        self, fresh: dict[int, Send], changes: dict[int, Change], intents: Sequence[Intent]
+    ) -> dict[int, SendResult]:
+        if not fresh:
+            return {}
+        outcomes = await self._store.add_sends([changes[position] for position in fresh])
+        results: dict[int, SendResult] = {}
+        for (position, send), outcome in zip(fresh.items(), outcomes, strict=True):
+            match outcome:
+                case True:
+                    results[position] = SendResult(send_key=send.send_key, send=send_view(send))
+                case False:
+                    stored = (await self._store.sends_by_key([send.send_key]))[send.send_key]
+                    results[position] = _replayed_or_problem(intents[position], stored)
+                case StorageError():
+                    raise outcome
+        return results
+
+
+def _same_key(intent: Intent, fresh: dict[int, Send]) -> Send | None:
+    return next((send for send in fresh.values() if send.send_key == intent.send_key), None)
+
+
+def _replay(intent: Intent, stored: Send) -> SendResult:
+    if not stored.is_meant_by(intent):
+        raise SendKeyReused(
+            "this send key names another transfer", send_key=intent.send_key, send_id=stored.id
+        )
+    return SendResult(send_key=intent.send_key, replayed=True, send=send_view(stored))
+
+
+def _replayed_or_problem(intent: Intent, stored: Send) -> SendResult:
+    try:
+        return _replay(intent, stored)
+    except SendKeyReused as problem:
+        return _problem(intent.send_key, problem)
+
+
+def _problem(key: str, problem: Problem) -> SendResult:
+    return SendResult(
+        send_key=key,
+        problem=SendProblem(
+            status=int(problem.status),
+            code=problem.code,
+            detail=problem.detail,
+            facts=dict(problem.facts),
+        ),
+    )

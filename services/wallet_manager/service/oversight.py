@@ -1,0 +1,86 @@
+"""What an operator sees of sends and may do about them: lists, stuck ones, cancelling."""
+
+import asyncio
+
+from services.wallet_manager.domain.sends import NotCancellable, Rule, Send
+from services.wallet_manager.domain.stuck import UNDER_WAY, Stuck, stuck
+from services.wallet_manager.service.views import send_view
+from services.wallet_manager.store import Change, WalletStore
+from shared.clock import Clock
+from shared.errors import BadCursor, NotFound
+from shared.logs import get_logger
+from shared.models.wallet_manager import SendState
+from shared.storage import Page
+
+log = get_logger(__name__)
+
+
+class Oversight:
+    """Lists sends and ends those of which nothing was signed."""
+
+    def __init__(self, *, store: WalletStore, clock: Clock, books_lock: asyncio.Lock) -> None:
+        self._store = store
+        self._clock = clock
+        self._books_lock = books_lock
+
+    async def page(self, state: SendState, *, cursor: str | None, limit: int) -> Page[Send]:
+        """Return a page of the sends in a state, longest due first."""
+        return await self._store.in_state(state, limit=limit, cursor=cursor)
+
+    async def stuck(
+        self, state: SendState | None, *, cursor: str | None, limit: int
+    ) -> tuple[list[tuple[Send, Stuck]], str | None]:
+        """Return sends that need somebody, of one state or of all, and where to go on."""
+        states = UNDER_WAY if state is None else (state,)
+        start, place = _place(cursor, states)
+        found: list[tuple[Send, Stuck]] = []
+        now_ms = self._clock.now_ms()
+        for index in range(start, len(states)):
+            while True:
+                page = await self._store.in_state(states[index], limit=limit, cursor=place)
+                found += [(one, why) for one in page.items if (why := stuck(one, now_ms=now_ms))]
+                place = page.next
+                if len(found) >= limit:  # whole pages, so that none is lost between two
+                    return found, _next(index, place, states)
+                if place is None:
+                    break
+        return found, None
+
+    async def cancel(self, send_id: str, *, reason: str, by: str) -> Send:
+        """End a send of which nothing is signed; a repeat returns it as it ended.
+
+        Raises:
+            NotFound: there is no such send.
+            NotCancellable: bytes of it may be on their way; only a verdict ends it (H7).
+        """
+        async with self._books_lock:
+            send = await self._store.send(send_id)
+            if send is None:
+                raise NotFound("there is no such send", send_id=send_id)
+            if send.refusal_rule == Rule.CANCELLED:
+                return send
+            if send.state is not SendState.QUEUED:
+                raise NotCancellable(
+                    f"it is {send.state}: only a verdict ends it", send_id=send_id, state=send.state
+                )
+            ended = send.given_up(Rule.CANCELLED, f"{by}: {reason}", at_ms=self._clock.now_ms())
+            change = Change()
+            change.send(ended, send_view(ended))
+            await self._store.commit(change)
+        log.warning("send.cancelled", send_id=send_id, by=by)
+        return ended
+
+
+def _place(cursor: str | None, states: tuple[SendState, ...]) -> tuple[int, str | None]:
+    if cursor is None:
+        return 0, None
+    name, _, place = cursor.partition("|")
+    if name not in states:
+        raise BadCursor("this cursor belongs to another list")
+    return states.index(SendState(name)), place or None
+
+
+def _next(index: int, place: str | None, states: tuple[SendState, ...]) -> str | None:
+    if place is not None:
+        return f"{states[index]}|{place}"
+    return f"{states[index + 1]}|" if index + 1 < len(states) else None

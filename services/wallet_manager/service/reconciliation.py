@@ -1,0 +1,185 @@
+"""Accounts compared with the chain all the time, a few in every round (hazard H15).
+
+A node is asked what there is at its head. What there is less than there should be is not spent from
+that moment on. The judgement comes once the books have come to that block: what the journal says of that
+very moment has to be what the node said, but for transactions that still have no verdict.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from services.wallet_manager.domain.books import accounts_of, position_id, staked, unfreezing
+from services.wallet_manager.domain.reconciliation import Finding, Measured, compare
+from services.wallet_manager.service.books import Books
+from services.wallet_manager.store import WalletStore
+from shared.alarms import Alarms
+from shared.logs import get_logger
+from shared.models.tron_client import AccountView, CallRequest, CallView, SigningContextView
+from shared.money import Currency, format_base_units
+from shared.tron import abi
+from shared.tron.address import Address
+
+log = get_logger(__name__)
+
+ALARM: Final = "books_differ"
+ROUND: Final = 20
+"""Positions looked at in one round."""
+
+PAGE: Final = 1_000
+
+
+class Chain(Protocol):
+    """Says what there is: tron-client."""
+
+    async def signing_context(self) -> SigningContextView:
+        """Return the head, among others."""
+        ...
+
+    async def account(self, address: Address) -> AccountView:
+        """Return an account at the head."""
+        ...
+
+    async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
+        """Run constant calls at the head."""
+        ...
+
+
+class Reconciliation:
+    """Goes round the positions, measures, and judges what was measured before."""
+
+    def __init__(
+        self,
+        *,
+        store: WalletStore,
+        chain: Chain,
+        books: Books,
+        alarms: Alarms,
+        usdt_contract: Address,
+        books_lock: asyncio.Lock,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self._books = books
+        self._alarms = alarms
+        self._usdt = usdt_contract
+        self._books_lock = books_lock
+        self._cursor: str | None = None
+        self._measured: list[Measured] = []
+
+    async def work(self) -> bool:
+        """Judge what was measured, if the books have come so far, and measure the next few."""
+        if self._measured:
+            solid = self._books.as_of()
+            if solid is None or solid.height < max(one.height for one in self._measured):
+                return False
+            measured, self._measured = self._measured, []
+            for one in measured:
+                await self._judge(one)
+        page = await self._store.all_positions(cursor=self._cursor, limit=ROUND)
+        owners = sorted({one.address for one in page.items if one.settled or one.held})
+        self._measured = await self._measure(owners)
+        self._cursor = page.next
+        return False
+
+    async def report(self, owner: Address) -> list[Finding]:
+        """Return how the accounts of an address compared, those that were looked at."""
+        ids = [position_id(*account) for account in accounts_of(owner)]
+        found = await self._store.findings(ids)
+        return [found[id_] for id_ in ids if id_ in found]
+
+    async def _measure(self, owners: Sequence[Address]) -> list[Measured]:
+        """Ask what there is; nothing counts that was told while the head moved."""
+        if not owners:
+            return []
+        before = (await self._chain.signing_context()).head
+        accounts = [await self._chain.account(owner) for owner in owners]
+        tokens = await self._chain.call_contracts([self._balance_of(owner) for owner in owners])
+        head = (await self._chain.signing_context()).head
+        found: list[Measured] = []
+        for account, token in zip(accounts, tokens, strict=True):
+            amounts = _amounts(account)
+            if not token.reverted:
+                amounts[account.address, Currency.USDT] = int(token.result or "0", 16)
+            found += [
+                Measured(
+                    account=name,
+                    currency=currency,
+                    amount=amount,
+                    height=head.height,
+                    at_ms=head.timestamp_ms,
+                )
+                for (name, currency), amount in amounts.items()
+            ]
+        await self._lower(found)
+        return found if before.block_id == head.block_id else []
+
+    async def _lower(self, measured: Sequence[Measured]) -> None:
+        """Keep what a node says is missing from being spent, at once; what is more changes nothing."""
+        async with self._books_lock:
+            pairs = [(one.account, one.currency) for one in measured]
+            positions = await self._store.positions(pairs)
+            for one in measured:
+                position = positions[position_id(one.account, one.currency)]
+                told = position.told(one.amount)
+                if told.short != position.short:
+                    log.error("books.short", account=one.account, short=told.short)
+                    await self._store.save_position(told)
+
+    async def _judge(self, measured: Measured) -> None:
+        id_ = position_id(measured.account, measured.currency)
+        owner = Address(measured.account.rpartition(":")[2])
+        async with self._books_lock:
+            position = (await self._store.positions([(measured.account, measured.currency)]))[id_]
+            books = position.settled - await self._booked_since(measured)
+            in_flight = await self._in_flight(owner, measured)
+        before = (await self._store.findings([id_])).get(id_)
+        finding = compare(before, measured, owner=owner, books=books, in_flight=in_flight)
+        await self._store.save_finding(finding)
+        if finding.wants_a_person:
+            more = format_base_units(finding.difference)
+            told = f"the chain has {more} {finding.currency} more than the books since block"
+            await self._alarms.raise_alarm(ALARM, id_, detail=f"{told} {finding.since_height}")
+        elif finding.is_explained:
+            await self._alarms.clear(ALARM, id_)
+
+    async def _booked_since(self, measured: Measured) -> int:
+        """Return what was booked of later blocks than the one that was measured."""
+        total, cursor = 0, None
+        while True:
+            page = await self._store.journal_after(
+                measured.account, after_ms=measured.at_ms, cursor=cursor, limit=PAGE
+            )
+            total += sum(line.amount for line in page.items if line.currency is measured.currency)
+            cursor = page.next
+            if cursor is None:
+                return total
+
+    async def _in_flight(self, owner: Address, measured: Measured) -> int:
+        """Return what may have been taken by transactions that were signed before and lack a verdict."""
+        if measured.account != owner:
+            return 0
+        sends = await self._store.under_way(owner)
+        attempts = await self._store.attempts([send.txid for send in sends if send.txid])
+        return sum(
+            send.hold.of(measured.currency)
+            for send in sends
+            if send.txid in attempts and attempts[send.txid].created_at_ms <= measured.at_ms
+        )
+
+    def _balance_of(self, owner: Address) -> CallRequest:
+        return CallRequest(
+            owner_address=owner,
+            contract_address=self._usdt,
+            data=abi.encode_balance_of(owner).hex(),
+        )
+
+
+def _amounts(account: AccountView) -> dict[tuple[str, Currency], int]:
+    owner = account.address
+    frozen = (*account.frozen, *account.delegated)
+    return {
+        (owner, Currency.TRX): int(account.balance_sun),
+        (staked(owner), Currency.TRX): sum(int(one.amount_sun) for one in frozen),
+        (unfreezing(owner), Currency.TRX): sum(int(one.amount_sun) for one in account.unfreezing),
+    }

@@ -1,0 +1,328 @@
+"""From queued to signed: hold, attempt and state in one commit, and only then do bytes leave."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Protocol
+
+from services.wallet_manager.domain.books import position_id
+from services.wallet_manager.domain.fees import (
+    MAX_SIGNATURES,
+    AbsurdPrices,
+    FeePlan,
+    Prices,
+    hold_for,
+)
+from services.wallet_manager.domain.lanes import turn_of
+from services.wallet_manager.domain.sends import STAMP_FLOOR_MS, Attempt, Rule, Send
+from services.wallet_manager.domain.wallets import Wallet
+from services.wallet_manager.service.guard import Guard, Objection
+from services.wallet_manager.service.planning import Planner, Round, Simulator
+from services.wallet_manager.service.rules import SigningRules
+from services.wallet_manager.service.views import prices_of, send_view
+from services.wallet_manager.store import ATTEMPTS, SENDS, Change, WalletStore
+from services.wallet_manager.vault import Leaf, SignatureRefused, Signed, Vault
+from shared.clock import MS_PER_S, Clock
+from shared.errors import Unavailable
+from shared.logs import get_logger
+from shared.models.tron_client import CallView, SigningContextView
+from shared.models.wallet_manager import SendState, WalletStatus
+from shared.money import Currency
+from shared.storage import Leased
+from shared.tron.decoding import IntentMismatch, UnexpectedBytes
+from shared.tron.meant import meant_raw_data
+from shared.tron.operation import InvalidOperation, ReferenceBlock
+from shared.tron.transaction import txid
+
+log = get_logger(__name__)
+
+MAX_REFERENCE_AGE: Final = 65_535
+"""Blocks after which nodes have forgotten a reference (java-tron TAPOS keeps 65,536)."""
+
+
+class Quarantine(Protocol):
+    """Knows whether a record may be missing (hazard H5)."""
+
+    def reason(self) -> str | None:
+        """Say why nothing is signed, or None."""
+        ...
+
+    async def settle(self, leased: Sequence[Leased[Send]]) -> list[Leased[Send]]:
+        """Give sends the transactions that turn out to be theirs; return those that may be signed."""
+        ...
+
+
+class Surroundings(Simulator, Protocol):
+    """Says what is needed to build a transaction now: tron-client."""
+
+    async def signing_context(self) -> SigningContextView:
+        """Return a solid reference block, the head and the prices."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a transaction says besides what it does."""
+
+    reference: ReferenceBlock
+    expiration_ms: int
+    timestamp_ms: int
+    fee_limit_sun: int
+    permission_id: int
+    memo: bytes
+
+
+class Signing:
+    """Signs queued sends in batches."""
+
+    def __init__(
+        self,
+        *,
+        store: WalletStore,
+        vault: Vault,
+        chain: Surroundings,
+        clock: Clock,
+        rules: SigningRules,
+        quarantine: Quarantine,
+        guards: Sequence[Guard],
+        books_lock: asyncio.Lock,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._chain = chain
+        self._planner = Planner(chain=chain, rules=rules)
+        self._clock = clock
+        self._rules = rules
+        self._quarantine = quarantine
+        self._guards = guards
+        self._books_lock = books_lock
+
+    def unready_reason(self) -> str | None:
+        """Say why nothing can be signed, or None."""
+        if not self._rules.enabled:
+            return "signing is off: MAINNET_SIGNING_ENABLED is the second switch that mainnet needs"
+        reasons = (guard.reason() for guard in self._guards)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    async def sign_due(self) -> bool:
+        """Sign a batch of queued sends that are due; True when there may be more."""
+        if self.unready_reason() is not None or self._quarantine.reason() is not None:
+            return False
+        now_ms = self._clock.now_ms()
+        leased = await self._store.claim_queued(now_ms=now_ms, limit=self._rules.batch)
+        if not leased:
+            return False
+        try:
+            await self._sign(leased, now_ms)
+        except BaseException:
+            await self._store.storage.release(SENDS, [one.lease for one in leased])
+            raise
+        return len(leased) == self._rules.batch
+
+    async def _sign(self, leased: Sequence[Leased[Send]], now_ms: int) -> None:
+        leased = await self._quarantine.settle(leased)
+        context = await self._context(now_ms)
+        sends = [one.record for one in leased]
+        simulations = await self._planner.simulate(sends)
+        async with self._books_lock:
+            round_ = await self._round(sends, simulations, context, now_ms)
+            change = Change()
+            for one in leased:
+                change.lease(one.lease)
+                await self._sign_one(one.record, round_, change)
+            for desk in round_.desks:
+                desk.write(change)
+            await self._store.commit(change)
+
+    async def _round(
+        self,
+        sends: Sequence[Send],
+        simulations: Mapping[str, CallView],
+        context: SigningContextView,
+        now_ms: int,
+    ) -> Round:
+        pairs = [(send.owner, currency) for send in sends for currency in Currency]
+        wallets = {
+            id_: wallet
+            for id_ in {send.wallet_id for send in sends}
+            if (wallet := await self._store.wallet(id_))
+        }
+        after = [send.after_key for send in sends if send.after_key is not None]
+        return Round(
+            now_ms=now_ms,
+            context=context,
+            prices=_believed(context),
+            wallets=wallets,
+            simulations=simulations,
+            positions=await self._store.positions(pairs),
+            lanes=await self._store.lanes(send.lane for send in sends if send.lane is not None),
+            predecessors=await self._store.sends_by_key(after) if after else {},
+            desks=[await guard.open(sends, now_ms=now_ms) for guard in self._guards],
+        )
+
+    async def _context(self, now_ms: int) -> SigningContextView:
+        context = await self._chain.signing_context()
+        if context.genesis_block_id != self._rules.genesis_block_id:
+            raise Unavailable("the chain is another one than this installation signs for")
+        if context.paused is not None:
+            raise Unavailable(f"tron-client says to sign nothing: {context.paused}")
+        clocks = [now_ms, context.head.timestamp_ms]
+        if context.second_head_timestamp_ms is not None:
+            clocks.append(context.second_head_timestamp_ms)
+        skew_ms = max(clocks) - min(clocks)
+        if skew_ms > self._rules.max_skew_ms:
+            raise Unavailable(
+                f"the chain's heads and the clock differ by {skew_ms // MS_PER_S} s; nothing is signed"
+            )
+        heights = (context.reference.height, context.solid.height, context.head.height)
+        if sorted(heights) != list(heights) or heights[2] - heights[0] > MAX_REFERENCE_AGE:
+            raise Unavailable(f"tron-client names blocks that cannot be: heights {heights}")
+        return context
+
+    async def _sign_one(self, send: Send, round_: Round, change: Change) -> None:
+        objection = self._objection(send, round_)
+        if objection is not None:
+            self._object(send, objection, round_, change)
+            return
+        signatures = 1 if self._signs_alone(send, round_) else MAX_SIGNATURES
+        plan = self._planner.plan(send, round_, signatures=signatures)
+        if isinstance(plan, Objection):
+            self._object(send, plan, round_, change)
+            return
+        await self._sign_planned(send, plan, round_, change)
+
+    def _objection(self, send: Send, round_: Round) -> Objection | None:
+        """Say why a send is not to be signed, whatever it would cost, or None."""
+        if round_.now_ms > send.not_after_ms:
+            told = _reason_of(send, "its time is over")
+            return Objection(rule=Rule.NOT_AFTER, detail=told, is_final=True)
+        if send.attempt >= self._rules.max_attempts:
+            told = "all attempts expired unseen"
+            return Objection(rule=Rule.ATTEMPTS, detail=told, is_final=True)
+        if (status := round_.wallets[send.wallet_id].status) is not WalletStatus.ACTIVE:
+            return Objection(rule="wallet", detail=f"its wallet, which is {status}")
+        turn = turn_of(send, round_.lanes, round_.predecessors)
+        if turn is not None:
+            return Objection(rule=turn.rule, detail=turn.detail, is_final=turn.ends)
+        return None
+
+    def _object(self, send: Send, objection: Objection, round_: Round, change: Change) -> None:
+        if not objection.is_final:
+            self._put_off(send, objection.detail, round_, change)
+            return
+        ended = send.given_up(objection.rule, objection.detail, at_ms=round_.now_ms)
+        change.send(ended, send_view(ended))
+
+    async def _sign_planned(self, send: Send, plan: FeePlan, round_: Round, change: Change) -> None:
+        number = send.attempt + 1
+        signs_alone = self._signs_alone(send, round_)
+        head_ms = round_.context.head.timestamp_ms
+        lifetime_ms = self._rules.lifetime_ms if signs_alone else self._rules.offline_lifetime_ms
+        terms = Terms(
+            reference=ReferenceBlock(
+                height=round_.context.reference.height,
+                block_id=round_.context.reference.block_id,
+            ),
+            expiration_ms=head_ms + lifetime_ms,
+            timestamp_ms=await self._stamp(send, number, round_),
+            fee_limit_sun=plan.fee_limit_sun,
+            permission_id=send.permission_id,
+            memo=send.memo.encode(),
+        )
+        try:
+            signed = self._made(
+                send, terms, round_.wallets[send.wallet_id], signs_alone=signs_alone
+            )
+        except (SignatureRefused, IntentMismatch, UnexpectedBytes, InvalidOperation) as error:
+            log.error("send.unsignable", send_id=send.id, error=type(error).__name__)  # noqa: TRY400
+            self._put_off(send, f"signing was refused: {type(error).__name__}", round_, change)
+            return
+        self._record(send, plan, round_, change, signed=signed, terms=terms)
+
+    def _made(self, send: Send, terms: Terms, wallet: Wallet, *, signs_alone: bool) -> Signed:
+        operation = send.operation()
+        if signs_alone:
+            leaf = Leaf(account=wallet.own_account(), index=0)
+            return self._vault.sign(operation, leaf=leaf, **_said(terms))
+        raw_data = meant_raw_data(operation, **_said(terms))
+        return Signed(txid=txid(raw_data), raw_data=raw_data, signature=b"")
+
+    def _signs_alone(self, send: Send, round_: Round) -> bool:
+        """True when one signature of the key kept here is all it takes."""
+        return round_.wallets[send.wallet_id].signs_alone and not send.permission_id
+
+    def _record(
+        self,
+        send: Send,
+        plan: FeePlan,
+        round_: Round,
+        change: Change,
+        *,
+        signed: Signed,
+        terms: Terms,
+    ) -> None:
+        hold = hold_for(send, plan)
+        for currency in Currency:
+            if amount := hold.of(currency):
+                id_ = position_id(send.owner, currency)
+                round_.positions[id_] = round_.positions[id_].hold(amount)
+                change.position(round_.positions[id_])
+        for desk in round_.desks:
+            desk.take(send, hold)
+        change.attempt(
+            Attempt(
+                id=signed.txid,
+                send_id=send.id,
+                number=send.attempt + 1,
+                owner=send.owner,
+                stamp_ms=terms.timestamp_ms,
+                raw_data=signed.raw_data.hex(),
+                signature=signed.signature.hex(),
+                expires_at_ms=terms.expiration_ms,
+                reference_height=terms.reference.height,
+                created_at_ms=round_.now_ms,
+            )
+        )
+        state = SendState.SIGNED if signed.signature else SendState.AWAITING_SIGNATURE
+        after = replace(
+            send.moved(state, at_ms=round_.now_ms),
+            attempt=send.attempt + 1,
+            txid=signed.txid,
+            expires_at_ms=terms.expiration_ms,
+            fee_limit_sun=plan.fee_limit_sun,
+            hold=hold,
+            due_ms=round_.now_ms,
+            waiting_for=None if signed.signature else "signatures that are made elsewhere",
+        )
+        change.send(after, send_view(after))
+
+    def _put_off(self, send: Send, reason: str, round_: Round, change: Change) -> None:
+        due_ms = round_.now_ms + self._rules.retry_ms
+        later = send.waiting(reason, due_ms=due_ms, at_ms=round_.now_ms)
+        news = send_view(later) if reason != send.waiting_for else None
+        change.send(later, news)
+
+    async def _stamp(self, send: Send, number: int, round_: Round) -> int:
+        floor_ms = round_.context.head.timestamp_ms - STAMP_FLOOR_MS
+        stamp_ms = self._vault.stamp_ms(send.send_key, number, floor_of_ms=floor_ms)
+        while (send.owner, stamp_ms) in round_.stamps or await self._store.storage.find(
+            ATTEMPTS, "stamp", send.owner, stamp_ms
+        ):
+            stamp_ms += 1
+        round_.stamps.add((send.owner, stamp_ms))
+        return stamp_ms
+
+
+def _said(terms: Terms) -> dict[str, Any]:
+    return {field.name: getattr(terms, field.name) for field in fields(terms)}
+
+
+def _believed(context: SigningContextView) -> Prices:
+    try:
+        return prices_of(context)
+    except AbsurdPrices as error:
+        raise Unavailable(str(error)) from None
+
+
+def _reason_of(send: Send, otherwise: str) -> str:
+    return f"{otherwise}; it waited for: {send.waiting_for}" if send.waiting_for else otherwise

@@ -1,0 +1,143 @@
+"""The guards of wallet-manager on a till: policy, approvals, kill switch and audit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from services.wallet_manager.domain.approvals import ApprovalKind
+from services.wallet_manager.domain.rulebook import COOLING_OFF_MS, Caps, Rulebook, default_rules
+from services.wallet_manager.service.approvals import Approvals
+from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.guard import Gate, Guard
+from services.wallet_manager.service.killswitch import KillSwitch
+from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
+from shared.ledger_clock import LedgerClock
+from shared.models.tron_client import BroadcastingView, MayLandView
+from shared.money import Currency
+from shared.peers.caller import PeerUnavailable
+from shared.tron.address import Address
+from tests.services.wallet_manager.till import TRX, USDT, Till
+
+USDT_CAPS = Caps(
+    currency=Currency.USDT,
+    per_send=100 * TRX,
+    per_hour=150 * TRX,
+    per_day=300 * TRX,
+    per_destination=200 * TRX,
+    unproved_per_day=30 * TRX,
+    agreed_above=80 * TRX,
+)
+TRX_CAPS = replace(USDT_CAPS, currency=Currency.TRX)
+QUORUM = 2
+
+
+def rulebook(**changes: object) -> Rulebook:
+    rules = default_rules(
+        usdt_contract=USDT, caps=(USDT_CAPS, TRX_CAPS), fees_per_hour_sun=500 * TRX, quorum=QUORUM
+    )
+    return replace(rules, **changes)  # type: ignore[arg-type]
+
+
+class Broadcaster:
+    """Plays tron-client's switch.
+
+    Attributes:
+        away: True while no call gets through.
+        stopped: the owners whose bytes are held back; an empty text for everybody.
+        may_land: what it says may still get into a block.
+    """
+
+    def __init__(self) -> None:
+        self.away = False
+        self.stopped: set[str] = set()
+        self.may_land: list[MayLandView] = []
+
+    async def set_broadcasting(
+        self, *, stopped: bool, reason: str, owners: Sequence[Address] = ()
+    ) -> BroadcastingView:
+        if self.away:
+            raise PeerUnavailable("tron-client did not answer")
+        assert reason
+        (self.stopped.update if stopped else self.stopped.difference_update)(owners or [""])
+        return BroadcastingView(
+            stopped_for_all="" in self.stopped,
+            stopped_owners=sorted(Address(one) for one in self.stopped if one),
+            may_land=self.may_land,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Guards:
+    """Everything that guards a till."""
+
+    audit: Audit
+    approvals: Approvals
+    policies: Policies
+    switch: KillSwitch
+    ledger: LedgerClock
+    broadcaster: Broadcaster
+    operators: list[int]
+
+
+async def guarded(
+    till: Till,
+    folder: Path,
+    *,
+    gates: list[Gate],
+    guards: list[Guard],
+    rules: Rulebook | None = None,
+    quorums: int = 1,
+) -> Guards:
+    """Put a till under guard; the lists are those that it was made with."""
+    audit = Audit(store=till.store, clock=till.clock)
+    ledger = LedgerClock(till.storage, till.clock)
+    await ledger.load()
+    await ledger.observe(till.clock.now_ms())
+    numbers = iter(range(1, 10_000))
+    approvals = Approvals(
+        store=till.store,
+        audit=audit,
+        clock=till.clock,
+        new_id=lambda prefix: f"{prefix}_{next(numbers):04d}",
+        quorums=dict.fromkeys(ApprovalKind, quorums),
+        lifetime_ms=86_400_000,
+    )
+    policies = Policies(
+        store=till.store,
+        audit=audit,
+        approvals=approvals,
+        ledger=ledger,
+        default=rules or rulebook(),
+        cooling_off_ms=COOLING_OFF_MS,
+    )
+    broadcaster = Broadcaster()
+    switch = KillSwitch(
+        store=till.store,
+        audit=audit,
+        approvals=approvals,
+        broadcaster=broadcaster,
+        clock=till.clock,
+        folder=folder,
+        books_lock=till.books_lock,
+    )
+    await switch.load()
+    operators = [2]
+    guard = PolicyGuard(
+        store=till.store,
+        policies=policies,
+        audit=audit,
+        ledger=ledger,
+        clock=till.clock,
+        operators=lambda: operators[0],
+    )
+    gates.append(PolicyGate(policies=policies, approvals=approvals, audit=audit))
+    guards.extend([switch, guard])
+    return Guards(
+        audit=audit,
+        approvals=approvals,
+        policies=policies,
+        switch=switch,
+        ledger=ledger,
+        broadcaster=broadcaster,
+        operators=operators,
+    )

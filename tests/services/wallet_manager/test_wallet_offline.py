@@ -1,0 +1,167 @@
+"""Bytes that leave unsigned: exported, completed elsewhere, followed until a verdict (H7)."""
+
+from hashlib import sha256
+
+import pytest
+
+from services.wallet_manager.domain.sends import (
+    ForeignSignature,
+    NotAwaitingSignature,
+    NotCancellable,
+    Send,
+)
+from shared.models.tron_client import (
+    PermissionKeyView,
+    PermissionsView,
+    PermissionView,
+    SignedTransaction,
+    TransactionState,
+)
+from shared.models.wallet_manager import SendState
+from shared.money import Currency
+from shared.tron.decoding import decode_raw_data
+from shared.tron.signing import SigningKey
+from tests.services.wallet_manager.till import TRX, Till, block, fate, intent
+from tests.support import START_MS
+
+ONE, TWO, STRANGE = (SigningKey(bytes([number]) * 32) for number in (1, 2, 3))
+LIFETIME_MS = 23 * 3_600_000
+
+
+def permission(number: int, threshold: int, *keys: SigningKey) -> PermissionView:
+    return PermissionView(
+        permission_id=number,
+        name="pay",
+        threshold=threshold,
+        operations=None,
+        keys=[PermissionKeyView(address=key.address, weight=1) for key in keys],
+    )
+
+
+async def awaited(till: Till) -> Send:
+    """Have a send built for the permission of two keys, both needed."""
+    await till.treasury()
+    till.chain.permissions = PermissionsView(
+        owner=permission(0, 1, STRANGE), witness=None, active=[permission(2, 2, ONE, TWO)]
+    )
+    return await till.signed(intent().model_copy(update={"permission_id": 2}))
+
+
+async def signed_by(till: Till, send: Send, *keys: SigningKey) -> list[str]:
+    (attempt,) = await till.attempts(send)
+    digest = sha256(bytes.fromhex(attempt.raw_data)).digest()
+    return [key.sign(digest).hex() for key in keys]
+
+
+async def test_h7_unsigned_bytes_are_an_attempt_with_its_hold(till: Till) -> None:
+    send = await awaited(till)
+    exported = await till.offline.unsigned(send.id)
+    said = decode_raw_data(bytes.fromhex(exported.attempt.raw_data))
+
+    assert send.state is SendState.AWAITING_SIGNATURE
+    assert exported.attempt.id == send.txid
+    assert exported.attempt.signatures == []
+    assert (exported.weight, exported.threshold) == (0, 2)
+    assert said.permission_id == 2
+    assert said.expiration_ms == START_MS + LIFETIME_MS
+    assert (await till.position(send.owner, Currency.USDT)).held == 25 * TRX
+    await till.sender.submit_signed()
+    assert till.chain.received == []
+
+
+async def test_h7_what_left_cannot_be_cancelled(till: Till) -> None:
+    send = await awaited(till)
+
+    with pytest.raises(NotCancellable):
+        await till.oversight.cancel(send.id, reason="changed my mind", by="ada")
+
+
+async def test_h7_signatures_are_collected_to_the_threshold(till: Till) -> None:
+    send = await awaited(till)
+    one, two = await signed_by(till, send, ONE, TWO)
+
+    assert not (await till.offline.add(send.id, [one, one])).is_complete
+    assert (await till.read(send.send_key)).waiting_for == "signatures: 1 of 2 are there"
+    assert (await till.offline.add(send.id, [two])).is_complete
+    await till.sender.submit_signed()
+
+    assert (await till.read(send.send_key)).state is SendState.SUBMITTED
+    (given,) = till.chain.received
+    assert given.signatures == [one, two]
+
+
+async def test_h7_a_signature_of_nobody_who_may_sign_is_refused(till: Till) -> None:
+    send = await awaited(till)
+    one, strange = await signed_by(till, send, ONE, STRANGE)
+    of_others = ONE.sign(sha256(b"another transaction").digest()).hex()
+
+    for wrong in (strange, of_others, "00" * 65, "00" * 64, ""):
+        with pytest.raises(ForeignSignature):
+            await till.offline.add(send.id, [one, wrong])
+    assert (await till.offline.unsigned(send.id)).signers == ()
+
+
+async def test_h7_forged_permissions_get_nothing_signed_here(till: Till) -> None:
+    """Whoever forges them gets at most a transaction that the chain refuses: no key here is used."""
+    send = await awaited(till)
+    till.chain.permissions = PermissionsView(
+        owner=permission(0, 1, STRANGE), witness=None, active=[permission(2, 1, STRANGE)]
+    )
+    (forged,) = await signed_by(till, send, STRANGE)
+    await till.offline.add(send.id, [forged])
+    (attempt,) = await till.attempts(send)
+
+    assert attempt.signatures == [forged]
+    assert (await till.position(send.owner, Currency.USDT)).held == 25 * TRX
+
+
+async def test_h7_bytes_that_were_completed_elsewhere_are_found_on_chain(till: Till) -> None:
+    send = await awaited(till)
+    (attempt,) = await till.attempts(send)
+    signatures = await signed_by(till, send, ONE, TWO)
+    landed = SignedTransaction(
+        send_key=send.send_key,
+        raw_data=attempt.raw_data,
+        signatures=signatures,
+        expires_at_ms=attempt.expires_at_ms,
+    )
+    till.chain.lands(landed, height=90)
+    till.clock.advance(milliseconds=LIFETIME_MS)
+    solid = block(95, START_MS + LIFETIME_MS)
+    till.chain.context_says = {"solid": solid}
+    await till.offline.follow()
+    await till.sender.submit_signed()
+    now = await till.read(send.send_key)
+    await till.verdicts(fate(now, TransactionState.CONFIRMED))
+
+    assert till.chain.received[-1].signatures == signatures
+    assert (await till.read(send.send_key)).state is SendState.CONFIRMED
+    assert (await till.position(send.owner, Currency.USDT)).settled == 975 * TRX
+
+
+async def test_h7_bytes_that_nobody_completed_give_their_hold_back_after_the_proof(
+    till: Till,
+) -> None:
+    send = await awaited(till)
+    till.clock.advance(milliseconds=LIFETIME_MS)
+    till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS - 1)}
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+
+    till.chain.blocks_at_once = 4
+    till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
+    await till.offline.follow()
+
+    ended = await till.read(send.send_key)
+    assert (ended.state, ended.refusal_rule) == (SendState.EXPIRED, "expired")
+    assert till.chain.looked_at[-1][1] == 95
+    assert (await till.position(send.owner, Currency.USDT)).held == 0
+    assert (await till.position(send.owner, Currency.TRX)).held == 0
+
+
+async def test_only_what_waits_for_signatures_is_exported(till: Till) -> None:
+    await till.treasury()
+    send = await till.signed(intent())
+
+    with pytest.raises(NotAwaitingSignature):
+        await till.offline.unsigned(send.id)
