@@ -242,7 +242,7 @@ def test_only_the_vault_touches_a_key_that_signs() -> None:
             if names is not None and names(node) & SIGNING:
                 users.add(place(path))
     outside = {user for user in users if not user.startswith("shared/tron/")}
-    assert outside == {"services/wallet_manager/vault.py"}
+    assert outside == {"services/wallet_manager/vault/keys.py"}
 
 
 # What stands beside the code

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from shared.config import process_environment
-from tests.bench import stack, storage
+from tests.bench import scanning, signing, stack, storage
 from tests.bench.engines import ENGINES, SIZES
 from tests.bench.table import Row, show
 
-PARTS = ("stack", "storage")
+PARTS = ("stack", "storage", "scanning", "signing")
 
 
 def main() -> None:
@@ -31,6 +31,10 @@ def main() -> None:
 def _rows(part: str, place: Path, asked: argparse.Namespace) -> Iterable[Row]:
     if part == "stack":
         return stack.rows(place, asked.rounds)
+    if part == "scanning":
+        return scanning.rows(place)
+    if part == "signing":
+        return signing.rows(place)
     engines = {name: ENGINES[name] for name in asked.engines or ENGINES}
     sizes = {name: asked.records or SIZES[name] for name in engines}
     return storage.rows(place, engines, units=asked.units, sizes=sizes)

@@ -4,60 +4,133 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.tron.address import Address
+from shared.tron.address import Address, evm_bytes
+from shared.tron.keccak import keccak256
 from shared.tron.operation import (
     INT64_MAX,
+    ApproveTrc20,
+    CallContract,
+    CancelUnfreezes,
+    ClaimRewards,
+    CreateAccount,
+    DelegateResource,
     FreezeBalance,
     Operation,
+    Permission,
     ReferenceBlock,
     Resource,
     TransferTrc20,
     TransferTrx,
+    UndelegateResource,
     UnfreezeBalance,
+    UpdatePermissions,
+    Votes,
+    VoteWitnesses,
+    WeightedKey,
+    WithdrawUnfrozen,
 )
 from shared.tron.transaction import build_raw_data
 
 TRANSFER = "transfer(address,uint256)"
+APPROVE = "approve(address,uint256)"
+STAKES: dict[str, tuple[type[FreezeBalance | UnfreezeBalance], str]] = {
+    "FreezeBalanceV2Contract": (FreezeBalance, "frozen_balance"),
+    "UnfreezeBalanceV2Contract": (UnfreezeBalance, "unfreeze_balance"),
+}
+WITHDRAWALS: dict[str, type[CancelUnfreezes | WithdrawUnfrozen | ClaimRewards]] = {
+    "CancelAllUnfreezeV2Contract": CancelUnfreezes,
+    "WithdrawExpireUnfreezeContract": WithdrawUnfrozen,
+    "WithdrawBalanceContract": ClaimRewards,
+}
 
 
-def operation_of(wanted: dict[str, Any]) -> Operation | None:
+def operation_of(wanted: dict[str, Any]) -> Operation | None:  # noqa: PLR0911 - one return a kind
     """The operation that is wanted; None if nothing of the kind is signed here."""
-    fields = wanted["fields"]
-    if wanted.keys() & {"permission_id", "memo"}:
-        return None
-    match wanted["kind"]:
+    fields, kind = wanted["fields"], wanted["kind"]
+    owner = Address(fields["owner_address"])
+    if kind in STAKES:
+        make, field = STAKES[kind]
+        return make(owner=owner, amount_sun=fields[field], resource=Resource[fields["resource"]])
+    if kind in WITHDRAWALS:
+        return WITHDRAWALS[kind](owner=owner)
+    match kind:
         case "TransferContract":
-            owner, to = Address(fields["owner_address"]), Address(fields["to_address"])
+            to = Address(fields["to_address"])
             return TransferTrx(owner=owner, to=to, amount_sun=fields["amount"])
         case "TriggerSmartContract":
-            return _token_transfer_of(fields)
-        case "FreezeBalanceV2Contract":
-            return _stake_of(fields, FreezeBalance, fields["frozen_balance"])
-        case "UnfreezeBalanceV2Contract":
-            return _stake_of(fields, UnfreezeBalance, fields["unfreeze_balance"])
+            return _call_of(fields)
+        case "AccountCreateContract":
+            return CreateAccount(owner=owner, account=Address(fields["account_address"]))
+        case "DelegateResourceContract" | "UnDelegateResourceContract":
+            return _loan_of(kind, fields)
+        case "VoteWitnessContract":
+            votes = (
+                Votes(witness=Address(one["vote_address"]), count=one["vote_count"])
+                for one in fields["votes"]
+            )
+            return VoteWitnesses(owner=owner, votes=tuple(votes))
+        case "AccountPermissionUpdateContract":
+            witness = fields.get("witness")
+            return UpdatePermissions(
+                owner=owner,
+                owner_permission=_permission_of(fields["owner"]),
+                witness_permission=_permission_of(witness) if witness else None,
+                actives=tuple(_permission_of(one) for one in fields["actives"]),
+            )
         case _:
             return None
 
 
-def _token_transfer_of(fields: dict[str, Any]) -> TransferTrc20 | None:
+def _call_of(fields: dict[str, Any]) -> TransferTrc20 | ApproveTrc20 | CallContract | None:
+    owner, contract = Address(fields["owner_address"]), Address(fields["contract_address"])
+    selector = fields["function_selector"]
     values = [parameter["value"] for parameter in fields["parameters"]]
-    if fields["function_selector"] != TRANSFER or int(values[1]) > INT64_MAX:
-        return None
-    return TransferTrc20(
-        owner=Address(fields["owner_address"]),
-        contract=Address(fields["contract_address"]),
-        to=Address(values[0]),
-        amount=int(values[1]),
+    if selector not in {TRANSFER, APPROVE}:
+        words = b"".join(_word(one) for one in fields["parameters"])
+        return CallContract(
+            owner=owner,
+            contract=contract,
+            data=keccak256(selector.encode())[:4] + words,
+            call_value_sun=fields.get("call_value", 0),
+        )
+    party, amount = Address(values[0]), int(values[1])
+    if selector == TRANSFER:
+        if amount > INT64_MAX:
+            return None
+        return TransferTrc20(owner=owner, contract=contract, to=party, amount=amount)
+    return ApproveTrc20(owner=owner, contract=contract, spender=party, amount=amount)
+
+
+def _word(parameter: dict[str, Any]) -> bytes:
+    if parameter["type"] == "address":
+        return evm_bytes(Address(parameter["value"])).rjust(32, b"\0")
+    return int(parameter["value"]).to_bytes(32, "big")
+
+
+def _loan_of(kind: str, fields: dict[str, Any]) -> DelegateResource | UndelegateResource:
+    owner, to = Address(fields["owner_address"]), Address(fields["receiver_address"])
+    amount_sun, resource = fields["balance"], Resource[fields["resource"]]
+    if kind == "UnDelegateResourceContract":
+        return UndelegateResource(owner=owner, to=to, amount_sun=amount_sun, resource=resource)
+    return DelegateResource(
+        owner=owner,
+        to=to,
+        amount_sun=amount_sun,
+        resource=resource,
+        is_locked=fields.get("lock", False),
+        lock_blocks=fields.get("lock_period", 0),
     )
 
 
-def _stake_of(
-    fields: dict[str, Any], kind: type[FreezeBalance | UnfreezeBalance], amount_sun: int
-) -> Operation:
-    return kind(
-        owner=Address(fields["owner_address"]),
-        amount_sun=amount_sun,
-        resource=Resource[fields["resource"]],
+def _permission_of(fields: dict[str, Any]) -> Permission:
+    return Permission(
+        name=fields["permission_name"],
+        threshold=fields["threshold"],
+        operations=bytes.fromhex(fields.get("operations", "")),
+        keys=tuple(
+            WeightedKey(address=Address(key["address"]), weight=key["weight"])
+            for key in fields["keys"]
+        ),
     )
 
 
@@ -84,4 +157,6 @@ def raw_data_of(wanted: dict[str, Any]) -> bytes:
         expiration_ms=wanted["header"]["expiration"],
         timestamp_ms=wanted["header"]["timestamp"],
         fee_limit_sun=wanted.get("fee_limit", 0),
+        permission_id=wanted.get("permission_id", 0),
+        memo=bytes.fromhex(wanted.get("memo", "")),
     )

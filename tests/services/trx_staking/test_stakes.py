@@ -49,6 +49,10 @@ def account(frozen: str = "0", *, thawing: bool = False) -> AccountView:
         resources=RESOURCES,
         frozen=[FrozenView(resource="energy", amount_sun=frozen)],
         unfreezing=[thaw] if thawing else [],
+        delegated=[],
+        received=[],
+        votes=[],
+        permissions=None,
     )
 
 

@@ -88,6 +88,10 @@ class Chain:
                 max_fee_limit_sun=15_000_000_000,
                 free_bandwidth=600,
             ),
+            solid=block,
+            operators=1,
+            second_head_timestamp_ms=None,
+            paused=None,
         )
 
     def _answer(self, data: bytes) -> CallView:
