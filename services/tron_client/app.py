@@ -1,21 +1,29 @@
 """tron-client's composition root."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from fastapi import FastAPI
 
 from services import tron_client
 from services.tron_client.abi_reader import AbiReader
 from services.tron_client.domain.broadcasting import STOP_FILE
 from services.tron_client.domain.tokens import Tokens
-from services.tron_client.loops import credit_loop, loops, reconcile_loop
-from services.tron_client.node import Endpoint, NodeHttp, Transport
+from services.tron_client.loops import credit_loop, endpoint_loops, loops, reconcile_loop
+from services.tron_client.node import NodeCounters, NodeHttp, NodePool, Transport, Treatment
 from services.tron_client.node.client import Node
+from services.tron_client.node.endpoints import Endpoint
 from services.tron_client.routes import ROUTERS, watches
 from services.tron_client.scanner import Scanner
 from services.tron_client.scanner.agreement import Agreement
 from services.tron_client.scanner.coverage import Coverage
 from services.tron_client.scanner.outgoing import Outgoing
 from services.tron_client.scanner.policy import ScanPolicy
-from services.tron_client.scanner.reconciliation import Reconciliation, ReconciliationPolicy
+from services.tron_client.scanner.reconciliation import (
+    Reconciliation,
+    ReconciliationPolicy,
+    Rescan,
+)
 from services.tron_client.scanner.rescans import Rescans
 from services.tron_client.scanner.solidity import Proofs
 from services.tron_client.scanner.stalls import Stall
@@ -25,6 +33,7 @@ from services.tron_client.service import (
     ChainFacts,
     Dials,
     Explorer,
+    Histories,
     Operators,
     Outlook,
     Reads,
@@ -32,6 +41,7 @@ from services.tron_client.service import (
     TronClient,
     Vigil,
 )
+from services.tron_client.service.endpoints import Endpoints
 from services.tron_client.service.feeds import (
     notice_source,
     token_transfer_source,
@@ -39,12 +49,14 @@ from services.tron_client.service.feeds import (
     verdict_source,
 )
 from services.tron_client.settings import Settings
-from services.tron_client.store import SCHEMA, ChainStore
+from services.tron_client.store import ChainStore
 from services.tron_client.store.balances import BalanceStore
 from services.tron_client.store.coverage import CoverageStore
 from services.tron_client.store.credits import CreditStore
 from services.tron_client.store.notices import NoticeStore
+from services.tron_client.store.schema import SCHEMA
 from services.tron_client.store.sight import Sight, load
+from services.tron_client.store.usages import UsageStore
 from services.tron_client.store.witnesses import WitnessStore
 from services.tron_client.tracker import Tracker, TrackPolicy
 from services.tron_client.tracker.gate import BroadcastGate
@@ -71,14 +83,23 @@ def create(
     runtime = runtime or Runtime(service="tron-client", settings=settings)
 
     async def build(runtime: Runtime) -> TronClient:
-        endpoint, facts = _endpoint(settings), _facts(settings, runtime)
+        listed, facts = settings.endpoints(), _facts(settings, runtime)
         store = ChainStore(await runtime.storage(SCHEMA), clock=runtime.clock, new_id=new_id)
         sight = await load(store)
         alarms = await _alarms(store, runtime)
         gate = await _gate(store, settings, runtime)
-        node = _node(endpoint, settings, runtime, node_transport)
-        agreement = await _agreement(node, store, sight, alarms, settings=settings, runtime=runtime)
+        pool = _pool(listed, settings, runtime, node_transport)
+        node = Node(
+            pool,
+            checks_root=settings.node_check_root,
+            broadcast_nodes=settings.broadcast_nodes,
+        )
+        endpoints = _endpoints(pool, node, store, alarms, settings=settings, runtime=runtime)
+        agreement = await _agreement(
+            endpoints, store, sight, alarms, settings=settings, runtime=runtime
+        )
         coverage_store = CoverageStore(store)
+        coverage = Coverage(store=coverage_store, sight=sight, clock=runtime.clock, new_id=new_id)
         scanner = Scanner(
             chain=node,
             store=store,
@@ -87,12 +108,13 @@ def create(
             policy=_scan_policy(settings, facts),
             stall=Stall("scan_stalled", alarms),
             proofs=Proofs(
-                witnesses=_witnesses(node, store, alarms, settings, runtime), agreement=agreement
+                witnesses=_witnesses(endpoints, store, alarms, settings, runtime),
+                agreement=agreement,
             ),
             metrics=runtime.metrics,
         )
         rescans = Rescans(
-            chain=node,
+            chain=node.for_catching_up(),
             store=coverage_store,
             sight=sight,
             clock=runtime.clock,
@@ -107,16 +129,20 @@ def create(
             clock=runtime.clock,
             policy=_track_policy(settings),
             gate=gate,
-            judges=lambda: {"own": node},
+            judges=endpoints.operators,
             alarms=alarms,
         )
         vigil = Vigil(
             sight=sight,
             alarms=alarms,
             operators=Operators(
-                others=dict, store=store, sight=sight, alarms=alarms, clock=runtime.clock
+                others=endpoints.others,
+                store=store,
+                sight=sight,
+                alarms=alarms,
+                clock=runtime.clock,
             ),
-            cannot_pay=lambda: None,
+            cannot_pay=endpoints.cannot_pay,
             clock=runtime.clock,
             max_head_age_s=settings.max_head_age_s,
         )
@@ -139,9 +165,13 @@ def create(
                 is_watched=sight.watched.__contains__,
             ),
             explorer=Explorer(node=node, store=store, sight=sight),
-            coverage=Coverage(
-                store=coverage_store, sight=sight, clock=runtime.clock, new_id=new_id
+            histories=Histories(
+                gateways=pool.with_history,
+                usdt=facts.token,
+                clock=runtime.clock,
+                bounds=settings.history_bounds(),
             ),
+            coverage=coverage,
             outgoing=Outgoing(chain=node, store=store, sight=sight),
             transactions=Transactions(store=store, tracker=tracker),
             transfers=transfer_source(store, runtime.clock),
@@ -154,14 +184,21 @@ def create(
             vigil=vigil,
             operators=vigil.operators,
             dials=dials,
+            endpoints=endpoints,
         )
         _show(service, runtime)
         await runtime.run(
             *loops(service, scanner, rescans, tracker, settings),
+            *endpoint_loops(endpoints),
             credit_loop(agreement),
             reconcile_loop(
                 _reconciliation(
-                    node, store, sight, alarms, policy=_reconciliation_policy(settings, facts)
+                    node,
+                    store,
+                    sight,
+                    alarms,
+                    policy=_reconciliation_policy(settings, facts),
+                    rescan=coverage.rescan,
                 ),
                 settings,
             ),
@@ -180,7 +217,13 @@ def create(
 
 
 def _reconciliation(
-    node: Node, store: ChainStore, sight: Sight, alarms: Alarms, *, policy: ReconciliationPolicy
+    node: Node,
+    store: ChainStore,
+    sight: Sight,
+    alarms: Alarms,
+    *,
+    policy: ReconciliationPolicy,
+    rescan: Rescan,
 ) -> Reconciliation:
     return Reconciliation(
         node=node,
@@ -188,6 +231,7 @@ def _reconciliation(
         sight=sight,
         policy=policy,
         alarms=alarms,
+        rescan=rescan,
     )
 
 
@@ -215,10 +259,10 @@ def _feeds(store: ChainStore, alarms: Alarms, settings: Settings, runtime: Runti
 
 
 def _witnesses(
-    node: Node, store: ChainStore, alarms: Alarms, settings: Settings, runtime: Runtime
+    endpoints: Endpoints, store: ChainStore, alarms: Alarms, settings: Settings, runtime: Runtime
 ) -> Witnesses:
     return Witnesses(
-        operators=lambda: {"own": node},
+        operators=endpoints.operators,
         store=WitnessStore(store),
         clock=runtime.clock,
         alarms=alarms,
@@ -227,7 +271,7 @@ def _witnesses(
 
 
 async def _agreement(
-    node: Node,
+    endpoints: Endpoints,
     store: ChainStore,
     sight: Sight,
     alarms: Alarms,
@@ -238,7 +282,7 @@ async def _agreement(
     ledger = LedgerClock(store.storage, runtime.clock)
     await ledger.load()
     return Agreement(
-        operators=lambda: {"own": node},
+        operators=endpoints.operators,
         store=CreditStore(store),
         sight=sight,
         clock=runtime.clock,
@@ -255,37 +299,68 @@ async def _gate(store: ChainStore, settings: Settings, runtime: Runtime) -> Broa
     return gate
 
 
-def _node(
-    endpoint: Endpoint, settings: Settings, runtime: Runtime, transport: Transport | None
-) -> Node:
-    """Make the node; nothing after it may fail, for its metrics can be registered only once."""
-    http = NodeHttp(endpoint, metrics=runtime.metrics, transport=transport)
-    runtime.stack.push_async_callback(http.close)
-    return Node(http, checks_root=settings.node_check_root)
+def _pool(
+    listed: Sequence[Endpoint],
+    settings: Settings,
+    runtime: Runtime,
+    transport: Transport | None,
+) -> NodePool:
+    """Make the nodes; nothing after it may fail, for its metrics can be registered only once."""
+    treatment = Treatment(
+        genesis_block_id=FACTS[settings.tron_network].genesis_block_id,
+        timeout_s=settings.node_timeout_s,
+        connect_timeout_s=settings.node_connect_timeout_s,
+        attempts=settings.node_attempts,
+        proxy_url=settings.node_proxy_url,
+    )
+    counters = NodeCounters(runtime.metrics)
+    nodes = [
+        NodeHttp(
+            each,
+            treatment,
+            counters=counters,
+            transport=transport,
+            now_ms=runtime.clock.now_ms,
+        )
+        for each in listed
+    ]
+    pool = NodePool(nodes, attempts=settings.node_attempts, now_ms=runtime.clock.now_ms)
+    runtime.stack.push_async_callback(pool.close)
+    return pool
+
+
+def _endpoints(
+    pool: NodePool,
+    node: Node,
+    store: ChainStore,
+    alarms: Alarms,
+    *,
+    settings: Settings,
+    runtime: Runtime,
+) -> Endpoints:
+    return Endpoints(
+        pool=pool,
+        node=node,
+        checks_root=settings.node_check_root,
+        store=UsageStore(store),
+        alarms=alarms,
+        clock=runtime.clock,
+        metrics=runtime.metrics,
+    )
 
 
 def _show(service: TronClient, runtime: Runtime) -> None:
+    async def details() -> Mapping[str, Any]:
+        return {**await service.chain.details(), "nodes": service.endpoints.standing()}
+
     runtime.readiness.add("chain", service.chain.reason)
-    runtime.probes.details, runtime.probes.stats = service.chain.details, service.dials.counts
+    runtime.probes.details, runtime.probes.stats = details, service.dials.counts
 
 
 def _track_policy(settings: Settings) -> TrackPolicy:
     return TrackPolicy(
         rebroadcast_interval_s=settings.rebroadcast_interval_s,
         submit_timeout_s=settings.submit_timeout_s,
-    )
-
-
-def _endpoint(settings: Settings) -> Endpoint:
-    return Endpoint(
-        url=settings.endpoint_url(),
-        genesis_block_id=FACTS[settings.tron_network].genesis_block_id,
-        api_key=settings.api_key(),
-        timeout_s=settings.node_timeout_s,
-        connect_timeout_s=settings.node_connect_timeout_s,
-        attempts=settings.node_attempts,
-        concurrency=settings.node_concurrency,
-        calls_per_s=settings.calls_per_s(),
     )
 
 

@@ -7,6 +7,7 @@ from services.tron_client.scanner.agreement import Agreement
 from services.tron_client.scanner.reconciliation import Reconciliation
 from services.tron_client.scanner.rescans import Rescans
 from services.tron_client.service import TronClient
+from services.tron_client.service.endpoints import Endpoints
 from services.tron_client.settings import Settings
 from services.tron_client.tracker import Tracker
 from shared.clock import MS_PER_S
@@ -19,6 +20,9 @@ _CREDIT_INTERVAL_S: Final = 2.0
 _NOTICE_INTERVAL_S: Final = 1.0
 _VIGIL_INTERVAL_S: Final = 5.0
 _DIALS_INTERVAL_S: Final = 5.0
+_ENDPOINTS_INTERVAL_S: Final = 5.0
+_HEADS_INTERVAL_S: Final = 30.0
+_HEADS_STALE_S: Final = 300
 _OPERATORS_INTERVAL_S: Final = 15.0
 """Three times within the time for which an answer counts."""
 _LONGEST_PAUSE_S: Final = 5.0
@@ -67,6 +71,19 @@ def loops(
             name="operators", interval_s=_OPERATORS_INTERVAL_S, work=service.operators.compare
         ),
         LoopSpec(name="dials", interval_s=_DIALS_INTERVAL_S, work=service.dials.show),
+    )
+
+
+def endpoint_loops(endpoints: Endpoints) -> tuple[LoopSpec, ...]:
+    """Return what looks after the nodes."""
+    return (
+        LoopSpec(name="endpoints", interval_s=_ENDPOINTS_INTERVAL_S, work=endpoints.watch),
+        LoopSpec(
+            name="heads",
+            interval_s=_HEADS_INTERVAL_S,
+            stale_after_s=_HEADS_STALE_S,
+            work=endpoints.look,
+        ),
     )
 
 

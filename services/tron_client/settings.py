@@ -1,12 +1,17 @@
 """What tron-client reads from the environment."""
 
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from services.tron_client.domain.credits import CreditPolicy
 from services.tron_client.domain.tokens import Token, parse_token
+from services.tron_client.node.endpoints import Endpoint, operator_of
+from services.tron_client.node.files import read_endpoints
+from services.tron_client.node.pages import PAGE_ITEMS, Bounds
+from services.tron_client.node.proxying import check_proxy, check_reach
 from shared.config import SERVICES, ServiceSettings, port_variable, read_secret
 from shared.money import BASE_UNITS_PER_COIN, Currency
 from shared.tron.networks import Network
@@ -24,6 +29,11 @@ NOW: Final = "now"
 
 _CALLS_PER_S: Final = 12
 """Below what TronGrid grants a key."""
+
+_CALLS_PER_DAY: Final = 100_000
+"""What TronGrid grants a key."""
+
+_TRONGRID: Final = ".trongrid.io"
 
 _DEVNET_POLL_BLOCKS: Final = 1
 _POLL_BLOCKS: Final = 10
@@ -48,6 +58,49 @@ class Settings(ServiceSettings):
         default=None,
         validation_alias=AliasChoices("TRONGRID_API_KEY", "TRON_API_KEY"),
         description="TronGrid key; better as the file trongrid-api-key among the secrets.",
+    )
+    node_calls_per_day: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        validation_alias="NODE_CALLS_PER_DAY",
+        description="Calls that the node grants in a UTC day, 0 for any number. Default: TronGrid's 100000.",
+    )
+    second_node_url: str | None = Field(
+        default=None,
+        validation_alias="TRON_SECOND_HTTP_ENDPOINT",
+        description="A node of another operator; its key is the file second-api-key among the secrets.",
+    )
+    broadcast_nodes: int = Field(
+        default=3,
+        ge=1,
+        le=16,
+        validation_alias="BROADCAST_NODES",
+        description="Nodes that are handed the same signed bytes, of different operators first.",
+    )
+    endpoints_file: Path | None = Field(
+        default=None,
+        validation_alias="TRON_ENDPOINTS_FILE",
+        description="JSON list of nodes with operators, keys and budgets, instead of TRON_HTTP_ENDPOINT.",
+    )
+    node_proxy_url: str | None = Field(
+        default=None,
+        validation_alias="NODE_PROXY_URL",
+        description="The only way to the nodes: socks5h://host:port, as of Tor, or http://host:port.",
+    )
+    history_items: int = Field(
+        default=5_000,
+        ge=200,
+        le=20_000,
+        validation_alias="HISTORY_ITEMS",
+        description="Items after which the history of an address is told incomplete; 200 cost a call.",
+    )
+    history_timeout_s: int = Field(
+        default=20,
+        ge=1,
+        le=300,
+        validation_alias="HISTORY_TIMEOUT_S",
+        description="Seconds after which a history asks for no further page.",
     )
     node_timeout_s: int = Field(
         default=8,
@@ -195,7 +248,7 @@ class Settings(ServiceSettings):
         description="Addresses in one such look; each costs two calls of the node.",
     )
 
-    @field_validator("node_url")
+    @field_validator("node_url", "second_node_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and (
@@ -203,6 +256,19 @@ class Settings(ServiceSettings):
         ):
             raise ValueError("must be an http or https URL")
         return value
+
+    @field_validator("node_proxy_url")
+    @classmethod
+    def _is_proxy(cls, value: str | None) -> str | None:
+        return None if value is None else check_proxy(value)
+
+    @model_validator(mode="after")
+    def _nodes_are_named_once(self) -> Self:
+        if self.endpoints_file is not None and (self.node_url or self.second_node_url):
+            raise ValueError(
+                "TRON_ENDPOINTS_FILE and TRON_HTTP_ENDPOINT or TRON_SECOND_HTTP_ENDPOINT exclude each other"
+            )
+        return self
 
     @field_validator("scan_start")
     @classmethod
@@ -224,6 +290,49 @@ class Settings(ServiceSettings):
     def endpoint_url(self) -> str:
         """Return where the node is."""
         return self.node_url or NODES[self.tron_network]
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the nodes that may be asked, with their keys.
+
+        Raises:
+            ConfigurationMissing: the list or a key cannot be used, or a node would be reached in a way
+                that gives away what the proxy is there to hide.
+        """
+        listed = self.endpoints_file
+        found = self._named_endpoints() if listed is None else read_endpoints(listed)
+        if self.tron_network is not Network.DEVNET:
+            check_reach([each.url for each in found], self.node_proxy_url)
+        return found
+
+    def _named_endpoints(self) -> list[Endpoint]:
+        is_devnet = self.tron_network is Network.DEVNET
+        name = "devnet" if is_devnet else "trongrid" if _is_trongrid(self.endpoint_url()) else "own"
+        first = self._endpoint(name, self.endpoint_url(), self.api_key())
+        if self.second_node_url is None:
+            return [first]
+        key = self._second_api_key()
+        return [first, self._endpoint("second", self.second_node_url, key, priority=1)]
+
+    def _endpoint(self, name: str, url: str, api_key: str | None, *, priority: int = 0) -> Endpoint:
+        is_devnet, is_trongrid = self.tron_network is Network.DEVNET, _is_trongrid(url)
+        calls_per_day = _CALLS_PER_DAY if is_trongrid else 0
+        return Endpoint(
+            name=name,
+            operator=operator_of(url),
+            url=url,
+            api_key=api_key,
+            priority=priority,
+            calls_per_s=self.calls_per_s(),
+            calls_per_day=(
+                calls_per_day if self.node_calls_per_day is None else self.node_calls_per_day
+            ),
+            concurrency=self.node_concurrency,
+            provides_history=is_devnet or is_trongrid,
+        )
+
+    def history_bounds(self) -> Bounds:
+        """Return how far histories are followed."""
+        return Bounds(pages=self.history_items // PAGE_ITEMS, seconds=self.history_timeout_s)
 
     def start_height(self) -> int | None:
         """Return the first height to scan, None for now."""
@@ -266,6 +375,16 @@ class Settings(ServiceSettings):
         if path.exists():
             return read_secret(path, purpose="the TronGrid key").decode().strip()
         return self.node_api_key.get_secret_value() if self.node_api_key else None
+
+    def _second_api_key(self) -> str | None:
+        path = self.secrets_path("tron-client") / "second-api-key"
+        if not path.exists():
+            return None
+        return read_secret(path, purpose="the second node's key").decode().strip()
+
+
+def _is_trongrid(url: str) -> bool:
+    return f".{urlsplit(url).hostname}".endswith(_TRONGRID)
 
 
 def _tokens(text: str) -> list[Token]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import INT64_MAX, InconsistentBlock
 from services.tron_client.domain.permissions import (
     Permissions,
     PrintedPermission,
@@ -34,19 +34,19 @@ _RESOURCES: Final = {
 """Staking names as nodes print them; bandwidth is the default and is left out."""
 
 
-_Amount = Annotated[int, msgspec.Meta(ge=0)]
+_Amount = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 _Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Up to the last millisecond that has a date of four digits."""
 
 
 class _Frozen(msgspec.Struct):
     type: str = ""
-    amount: int = 0
+    amount: _Amount = 0
 
 
 class _Unfrozen(msgspec.Struct):
     type: str = ""
-    unfreeze_amount: int = 0
+    unfreeze_amount: _Amount = 0
     unfreeze_expire_time: _Moment = 0
 
 
@@ -100,12 +100,12 @@ class _Resources(
         "energy_used": "EnergyUsed",
     },
 ):
-    free_limit: int = 0
-    free_used: int = 0
-    staked_limit: int = 0
-    staked_used: int = 0
-    energy_limit: int = 0
-    energy_used: int = 0
+    free_limit: _Amount = 0
+    free_used: _Amount = 0
+    staked_limit: _Amount = 0
+    staked_used: _Amount = 0
+    energy_limit: _Amount = 0
+    energy_used: _Amount = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

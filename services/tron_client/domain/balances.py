@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import INT64_MAX, InconsistentBlock
 from services.tron_client.domain.transfers import Transfer
 from shared.models.tron_client import TransferState
 from shared.tron.address import Address
@@ -48,7 +48,7 @@ def read_balance(
         InconsistentBlock: its balance is none.
     """
     trx_sun = account.get("balance", 0)
-    if type(trx_sun) is not int or trx_sun < 0:
+    if type(trx_sun) is not int or not 0 <= trx_sun <= INT64_MAX:
         raise InconsistentBlock(f"the balance of {address} is no amount")
     return Balance(
         id=address,

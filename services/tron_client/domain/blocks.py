@@ -1,20 +1,19 @@
 """Blocks as they are held: checked against themselves, against their receipts, and in a chain."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.tron_client.domain.tokens import Token, Tokens
 from shared.errors import Unavailable
-from shared.models.tron_client import TransferSource
-from shared.tron import abi
-from shared.tron.address import ADDRESS_LENGTH, Address, address_from_bytes, address_from_hex
+from shared.models.wire import BlockRef
 
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 
-_TRANSFER_TOPICS: Final = 3
-_EVM_HEX: Final = 40
+INT64_MAX: Final = 2**63 - 1
+"""The most that a number on chain can be, but for those in contracts."""
+
+WORD_LENGTH: Final = 32
 
 
 class InconsistentBlock(Unavailable):
@@ -62,6 +61,7 @@ class BodyTransaction:
         transfer: the TRX that it moves itself: all of a transfer, or what comes with a call.
         raw_data: those bytes.
         signatures: hexadecimal, as the node prints them; nothing checks them here.
+        words: of a call of a contract, 32 bytes each: who calls, then what it is called with.
     """
 
     txid: str
@@ -69,6 +69,7 @@ class BodyTransaction:
     transfer: NativeTransfer | None
     raw_data: bytes = b""
     signatures: tuple[str, ...] = ()
+    words: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,27 +163,6 @@ class Block:
     executed: tuple[Executed, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
-    """Money that a successful transaction moved; ``position`` is absolute in its own list (H21).
-
-    ``contract`` is None for TRX, ``token`` None for TRX and USDT.
-    """
-
-    txid: str
-    source: TransferSource
-    position: int
-    contract: Address | None
-    sender: Address
-    recipient: Address
-    amount: int
-    token: Token | None = None
-
-
-IsWatched = Callable[[bytes], bool]
-"""Tells whether an address, as the 20 bytes that contracts see, is watched."""
-
-
 def paired(body: Body, receipts: Sequence[Receipt]) -> Block:
     """Match receipts to a body (H8).
 
@@ -213,109 +193,6 @@ def _agree(transaction: BodyTransaction, receipt: Receipt) -> bool:
     return receipt.succeeded == (transaction.result == SUCCESS)
 
 
-def movements(block: Block, *, tokens: Tokens, is_watched: IsWatched) -> list[Movement]:
-    """Return what a block moved from or to watched addresses, in its order, nothing of zero value.
-
-    TRX comes from transfer contracts, from calls that carry it and from what contracts move where
-    the node tells of that; tokens come from Transfer logs, whichever contract was called.
-    """
-    return [
-        movement
-        for executed in block.executed
-        if executed.receipt.succeeded
-        for movement in (
-            *_native(executed, is_watched),
-            *_logged(executed.receipt, tokens=tokens, is_watched=is_watched),
-            *_internal(executed.receipt, is_watched),
-        )
-    ]
-
-
-def transfer_logs(receipt: Receipt) -> list[tuple[int, abi.TransferLog]]:
-    """Return the TRC-20 Transfer logs of a receipt with their absolute positions."""
-    found = []
-    for position, log in enumerate(receipt.logs):
-        decoded = abi.decode_transfer_log(log.address, log.topics, log.data)
-        if decoded is not None:
-            found.append((position, decoded))
-    return found
-
-
-def _native(executed: Executed, is_watched: IsWatched) -> list[Movement]:
-    transfer = executed.transaction.transfer
-    if transfer is None or not _moves(transfer, is_watched):
-        return []
-    return [_trx(executed.receipt, TransferSource.NATIVE, 0, transfer)]
-
-
-def _internal(receipt: Receipt, is_watched: IsWatched) -> list[Movement]:
-    return [
-        _trx(receipt, TransferSource.INTERNAL, position, transfer)
-        for position, transfer in enumerate(receipt.internal)
-        if _moves(transfer, is_watched)
-    ]
-
-
-def _moves(transfer: NativeTransfer, is_watched: IsWatched) -> bool:
-    return transfer.amount_sun > 0 and (
-        is_watched(transfer.sender) or is_watched(transfer.recipient)
-    )
-
-
-def _trx(
-    receipt: Receipt, source: TransferSource, position: int, transfer: NativeTransfer
-) -> Movement:
-    return Movement(
-        txid=receipt.txid,
-        source=source,
-        position=position,
-        contract=None,
-        sender=address_from_bytes(transfer.sender),
-        recipient=address_from_bytes(transfer.recipient),
-        amount=transfer.amount_sun,
-    )
-
-
-def _logged(receipt: Receipt, *, tokens: Tokens, is_watched: IsWatched) -> list[Movement]:
-    return [
-        Movement(
-            txid=receipt.txid,
-            source=TransferSource.LOG,
-            position=position,
-            contract=decoded.contract,
-            sender=decoded.sender,
-            recipient=decoded.recipient,
-            amount=decoded.value,
-            token=tokens.other(decoded.contract),
-        )
-        for position, log in enumerate(receipt.logs)
-        if _may_concern(log, tokens, is_watched)
-        if (decoded := abi.decode_transfer_log(log.address, log.topics, log.data)) is not None
-        if decoded.value
-    ]
-
-
-def _may_concern(log: Log, tokens: Tokens, is_watched: IsWatched) -> bool:
-    """Sort out by raw bytes what cannot matter, before anything is decoded."""
-    return (
-        len(log.topics) == _TRANSFER_TOPICS
-        and tokens.counts(log.address)
-        and _concerns(log, is_watched)
-    )
-
-
-def _concerns(log: Log, is_watched: IsWatched) -> bool:
-    return any(is_watched(bytes.fromhex(topic[-_EVM_HEX:])) for topic in log.topics[1:])
-
-
-def evm_of(hexadecimal: str) -> bytes:
-    """Return the 20 bytes that contracts see of a node's 21-byte address."""
-    raw = bytes.fromhex(hexadecimal)
-    if len(raw) != ADDRESS_LENGTH:
-        raise ValueError("an address of a node has 21 bytes")
-    return raw[1:]
-
-
-def contract_of(log: Log) -> Address:
-    """Return the contract that emitted a log."""
-    return address_from_hex(log.address)
+def block_ref(block: Anchor) -> BlockRef:
+    """Write a block for the wire."""
+    return BlockRef(height=block.height, block_id=block.block_id, timestamp_ms=block.timestamp_ms)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from services.tron_client.domain.blocks import Receipt, transfer_logs
+from services.tron_client.domain.blocks import Receipt
+from services.tron_client.domain.movements import transfer_logs
 from services.tron_client.domain.transfers import Transfer
 from shared.clock import MS_PER_S
 from shared.models.tron_client import TransferSource

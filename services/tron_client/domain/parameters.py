@@ -14,9 +14,20 @@ _BANDWIDTH: Final = "getTransactionFee"
 _ACTIVATION: Final = "getCreateNewAccountFeeInSystemContract"
 _ACTIVATION_BANDWIDTH: Final = "getCreateAccountFee"
 _MEMO: Final = "getMemoFee"
+_MULTI_SIGN: Final = "getMultiSignFee"
+_PERMISSION_UPDATE: Final = "getUpdateAccountPermissionFee"
 _MAX_LIMIT: Final = "getMaxFeeLimit"
 READING_ID: Final = "parameters"
-FEES: Final = (_ENERGY, _BANDWIDTH, _ACTIVATION, _ACTIVATION_BANDWIDTH, _MEMO, _MAX_LIMIT)
+FEES: Final = (
+    _ENERGY,
+    _BANDWIDTH,
+    _ACTIVATION,
+    _ACTIVATION_BANDWIDTH,
+    _MEMO,
+    _MULTI_SIGN,
+    _PERMISSION_UPDATE,
+    _MAX_LIMIT,
+)
 
 FIGURES: Final = frozenset({"getTotalEnergyAverageUsage", "getTotalEnergyCurrentLimit"})
 """Listed among the parameters, but moved by use and not by votes (java-tron EnergyProcessor)."""
@@ -29,6 +40,8 @@ class Parameters:
     Attributes:
         activation_fee_sun: for making an account by a transfer to it.
         activation_bandwidth_fee_sun: for the bandwidth of that, unless staked bandwidth covers it.
+        multi_sign_fee_sun: for a transaction with more than one signature.
+        permission_update_fee_sun: for a change of an account's permissions.
         free_bandwidth: points an account has each day.
     """
 
@@ -37,6 +50,8 @@ class Parameters:
     activation_fee_sun: Sun
     activation_bandwidth_fee_sun: Sun
     memo_fee_sun: Sun
+    multi_sign_fee_sun: Sun
+    permission_update_fee_sun: Sun
     max_fee_limit_sun: Sun
     free_bandwidth: int
     read_at_ms: int
@@ -69,6 +84,8 @@ def read_parameters(values: Mapping[str, int], *, now_ms: int) -> Parameters:
         activation_fee_sun=Sun(values.get(_ACTIVATION, 0)),
         activation_bandwidth_fee_sun=Sun(values.get(_ACTIVATION_BANDWIDTH, 0)),
         memo_fee_sun=Sun(values.get(_MEMO, 0)),
+        multi_sign_fee_sun=Sun(values.get(_MULTI_SIGN, 0)),
+        permission_update_fee_sun=Sun(values.get(_PERMISSION_UPDATE, 0)),
         max_fee_limit_sun=Sun(values.get(_MAX_LIMIT, 0)),
         free_bandwidth=values.get("getFreeNetLimit", 0),
         read_at_ms=now_ms,
@@ -83,6 +100,8 @@ def parameters_view(parameters: Parameters) -> ChainParametersView:
         activation_fee_sun=parameters.activation_fee_sun,
         activation_bandwidth_fee_sun=parameters.activation_bandwidth_fee_sun,
         memo_fee_sun=parameters.memo_fee_sun,
+        multi_sign_fee_sun=parameters.multi_sign_fee_sun,
+        permission_update_fee_sun=parameters.permission_update_fee_sun,
         max_fee_limit_sun=parameters.max_fee_limit_sun,
         free_bandwidth=parameters.free_bandwidth,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import INT64_MAX, InconsistentBlock
 from shared.models.tron_client import PermissionKeyView, PermissionsView, PermissionView
 from shared.tron.address import Address, InvalidAddress, address_from_hex
 from shared.tron.contracts import KINDS, ContractKind
@@ -16,19 +16,22 @@ _OPERATIONS_DIGITS: Final = 64
 _MAX_NAME_CHARACTERS: Final = 64
 
 
+_Weight = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
+
+
 class PrintedKey(msgspec.Struct):
     """A key in a node's words."""
 
     address: str = ""
-    weight: int = 0
+    weight: _Weight = 0
 
 
 class PrintedPermission(msgspec.Struct):
     """A permission in a node's words; the owner's id is 0 and left out."""
 
-    id: Annotated[int, msgspec.Meta(ge=0)] = 0
+    id: _Weight = 0
     permission_name: str = ""
-    threshold: int = 0
+    threshold: _Weight = 0
     operations: str = ""
     keys: list[PrintedKey] = []
 

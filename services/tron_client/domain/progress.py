@@ -51,7 +51,7 @@ class HeldBlock:
     Attributes:
         id: the block id.
         version: of the record.
-        touches: 1 when it holds a transfer of a watched address or a transaction of ours.
+        touches: 1 when it may concern a watched address or a transaction of ours.
         witness: address of the witness that made it, empty for the one that scanning began after.
         signer: address of the key that signed it.
     """

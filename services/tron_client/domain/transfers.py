@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.tron_client.domain.blocks import Anchor, Movement
+from services.tron_client.domain.blocks import Anchor
+from services.tron_client.domain.movements import Movement
 from services.tron_client.domain.tokens import Token, format_units
 from shared.models.tron_client import (
     TokenTransferView,

@@ -38,6 +38,14 @@ class Chain(Protocol):
         ...
 
 
+class FollowedChain(Chain, Protocol):
+    """A node, as far as following the chain without losing it asks it."""
+
+    def for_catching_up(self) -> Chain:
+        """Return the same node for reading many blocks behind everything else."""
+        ...
+
+
 async def with_receipts(chain: Chain, body: Body, *, tree: str = Tree.HEAD) -> Block:
     """Return a body with its receipts; one without transactions needs no call.
 

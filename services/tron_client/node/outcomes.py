@@ -1,6 +1,7 @@
 """The three things a node can make of a broadcast, and which of its answers means which."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,6 +45,9 @@ _NOT_TAKEN: Final = frozenset(
 )
 """Codes after which the transaction is not in the node's pool (java-tron Wallet.broadcastTransaction)."""
 
+_NEVER_TAKEN: Final = frozenset({"SIGERROR", "TOO_BIG_TRANSACTION_ERROR"})
+"""Codes that no other node and no other time change."""
+
 _ALREADY_IN_POOL: Final = "P2P broadcast failed."
 _MAX_MESSAGE: Final = 500
 
@@ -61,6 +65,23 @@ def read_outcome(answer: dict[str, Any], *, txid: str) -> BroadcastResult:
     if code in _NOT_TAKEN and message != _ALREADY_IN_POOL:
         return Rejected(code=code, message=message)
     return Unknown(code=code or None, message=message or "the node gave no result")
+
+
+def merged(outcomes: Sequence[BroadcastResult]) -> BroadcastResult:
+    """Return what several nodes made of the same bytes, as one.
+
+    One that took it is enough. It is refused only if every node refused it; what one of them does not
+    say plainly is unknown. Of refusals the one that is most likely to pass is told.
+    """
+    if any(isinstance(each, Accepted) for each in outcomes):
+        return Accepted()
+    for each in outcomes:
+        if isinstance(each, Unknown):
+            return each
+    refusals = [each for each in outcomes if isinstance(each, Rejected)]
+    if not refusals:
+        return Unknown(code=None, message="no node could be asked")
+    return min(refusals, key=lambda each: each.code in _NEVER_TAKEN)
 
 
 def plain(message: object) -> str:

@@ -6,15 +6,17 @@ data, and what a transaction moves is read from those same bytes.
 
 import re
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError
 
 from services.tron_client.domain.blocks import (
+    INT64_MAX,
+    WORD_LENGTH,
     Anchor,
     Body,
     BodyTransaction,
@@ -41,9 +43,13 @@ T = TypeVar("T")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EVM_DIGITS: Final = 40
 _WORD_DIGITS: Final = 64
+_SELECTOR_LENGTH: Final = 4
 _SEVEN_BITS: Final = 0x7F
 _RAW_DATA, _SIGNATURE, _RET = 0x0A, 0x12, 0x2A
 """Keys of the fields 1, 2 and 5 of a transaction, length-delimited (java-tron Tron.proto)."""
+
+_Amount = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
+"""Sun, energy, bytes, heights and moments: none is below zero or longer than 64 bits on chain."""
 
 _MOVING_NOTES: Final = frozenset(each.hex() for each in (b"call", b"create", b"suicide"))
 _NOTHING_MOVED: Final = NativeTransfer(sender=b"", recipient=b"", amount_sun=0)
@@ -72,10 +78,10 @@ class _Block(msgspec.Struct, gc=False):
 
 
 class _Resources(msgspec.Struct, gc=False):
-    energy_usage_total: int = 0
-    energy_fee: int = 0
-    net_usage: int = 0
-    net_fee: int = 0
+    energy_usage_total: _Amount = 0
+    energy_fee: _Amount = 0
+    net_usage: _Amount = 0
+    net_fee: _Amount = 0
     result: str | None = None
 
 
@@ -86,7 +92,7 @@ class _Log(msgspec.Struct, gc=False):
 
 
 class _CallValue(msgspec.Struct, gc=False):
-    callValue: int = 0  # noqa: N815 - a node's own word
+    callValue: _Amount = 0  # noqa: N815 - a node's own word
     tokenId: str = ""  # noqa: N815 - a node's own word
 
 
@@ -100,22 +106,31 @@ class _Internal(msgspec.Struct, gc=False):
 
 class _Restaked(msgspec.Struct, gc=False):
     key: str
-    value: int = 0
+    value: _Amount = 0
+
+
+class _Parameter(msgspec.Struct, gc=False):
+    key: str
+    value: Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)] = 0
+
+
+class _Parameters(msgspec.Struct, gc=False):
+    chainParameter: list[_Parameter]  # noqa: N815 - a node's own word
 
 
 class _Receipt(msgspec.Struct, gc=False):
     id: str
-    blockNumber: int  # noqa: N815 - a node's own word
-    blockTimeStamp: int  # noqa: N815 - a node's own word
+    blockNumber: _Amount  # noqa: N815 - a node's own word
+    blockTimeStamp: _Amount  # noqa: N815 - a node's own word
     receipt: _Resources = msgspec.field(default_factory=_Resources)
-    fee: int = 0
+    fee: _Amount = 0
     contractResult: list[str] = []  # noqa: N815 - a node's own word
     log: list[_Log] = []
     result: str | None = None
     resMessage: str = ""  # noqa: N815 - a node's own word
     internal_transactions: list[_Internal] = []
-    withdraw_amount: int = 0
-    withdraw_expire_amount: int = 0
+    withdraw_amount: _Amount = 0
+    withdraw_expire_amount: _Amount = 0
     cancel_unfreezeV2_amount: list[_Restaked] = []  # noqa: N815 - a node's own word
 
 
@@ -178,15 +193,16 @@ def read_receipt(answer: Any) -> Receipt | None:
 
 
 def read_parameters(answer: Any) -> Mapping[str, int]:
-    """Read the chain parameters; one without a value is 0."""
-    listed = answer.get("chainParameter") if isinstance(answer, dict) else None
-    if not isinstance(listed, list) or not listed:
-        raise InconsistentBlock("chain parameters are missing")
-    return {
-        str(each["key"]): each.get("value", 0)
-        for each in listed
-        if isinstance(each, dict) and "key" in each and type(each.get("value", 0)) is int
-    }
+    """Read the chain parameters; one without a value is 0.
+
+    Raises:
+        InconsistentBlock: there are none, one is no number, or one has two values.
+    """
+    listed = convert(answer, _Parameters, what="a list of chain parameters").chainParameter
+    values = {each.key: each.value for each in listed}
+    if not listed or any(values[each.key] != each.value for each in listed):
+        raise InconsistentBlock("chain parameters are missing, or have two values")
+    return values
 
 
 def convert(answer: Any, kind: type[T], *, what: str) -> T:
@@ -226,31 +242,38 @@ def _transaction(transaction: _Transaction) -> BodyTransaction:
     raw_data = _bytes(transaction.raw_data_hex)
     if sha256(raw_data).hexdigest() != transaction.txID:
         raise InconsistentBlock(f"transaction {transaction.txID[:64]} is not what its id names")
+    if not all(map(is_hexadecimal, transaction.signature)):
+        raise InconsistentBlock(f"transaction {transaction.txID} has a signature of no bytes")
+    transfer, words = _contract(raw_data)
     return BodyTransaction(
         txid=transaction.txID,
         result=transaction.ret[0].contractRet if transaction.ret else "",
-        transfer=_transfer(raw_data),
+        transfer=transfer,
+        words=words,
         raw_data=raw_data,
         signatures=tuple(transaction.signature),
     )
 
 
-def _transfer(raw_data: bytes) -> NativeTransfer | None:
+def _contract(raw_data: bytes) -> tuple[NativeTransfer | None, bytes]:
+    """Return the TRX that a transaction moves itself, and the words of a call: see BodyTransaction."""
     try:
         contracts = pb.Transaction.raw.FromString(raw_data).contract
         if len(contracts) != 1:
-            return None
+            return None, b""
         kind, value = contracts[0].type, contracts[0].parameter.value
         if kind == pb.Transaction.Contract.TransferContract:
             transfer = pb.TransferContract.FromString(value)
-            return _moved(transfer.owner_address, transfer.to_address, transfer.amount)
+            return _moved(transfer.owner_address, transfer.to_address, transfer.amount), b""
         if kind == pb.Transaction.Contract.TriggerSmartContract:
             call = pb.TriggerSmartContract.FromString(value)
+            words = call.owner_address[1:].rjust(WORD_LENGTH, b"\0") + call.data[_SELECTOR_LENGTH:]
             if call.call_value:
-                return _moved(call.owner_address, call.contract_address, call.call_value)
+                return _moved(call.owner_address, call.contract_address, call.call_value), words
+            return None, words
     except DecodeError:
         raise InconsistentBlock("a transaction's bytes are no transaction") from None
-    return None
+    return None, b""
 
 
 def _moved(sender: bytes, recipient: bytes, amount_sun: int) -> NativeTransfer:
@@ -280,7 +303,7 @@ def _receipt(receipt: _Receipt) -> Receipt:
         internal=tuple(_internal(each) for each in receipt.internal_transactions),
         claimed_sun=receipt.withdraw_amount,
         withdrawn_sun=receipt.withdraw_expire_amount,
-        restaked_sun=sum(each.value for each in receipt.cancel_unfreezeV2_amount),
+        restaked_sun=_sum(each.value for each in receipt.cancel_unfreezeV2_amount),
     )
 
 
@@ -300,13 +323,20 @@ def _internal(internal: _Internal) -> NativeTransfer:
 
     Source: java-tron Program.java (addInternalTx) and Tron.proto.
     """
-    amount_sun = sum(each.callValue for each in internal.callValueInfo if not each.tokenId)
+    amount_sun = _sum(each.callValue for each in internal.callValueInfo if not each.tokenId)
     parties = (_bytes(internal.caller_address), _bytes(internal.transferTo_address))
     if internal.rejected or internal.note.lower() not in _MOVING_NOTES or parties[0] == parties[1]:
         amount_sun = 0
     if not amount_sun:
         return _NOTHING_MOVED
     return _moved(*parties, amount_sun)
+
+
+def _sum(amounts: Iterable[int]) -> int:
+    total = sum(amounts)
+    if total > INT64_MAX:
+        raise InconsistentBlock("amounts that come to more than there can be")
+    return total
 
 
 def is_hexadecimal(text: str) -> bool:

@@ -1,11 +1,11 @@
 """Ask a node who makes blocks, and with which keys."""
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import INT64_MAX, InconsistentBlock
 from services.tron_client.domain.witnesses import Roll, Witness
 from services.tron_client.node.reading import convert
 from shared.tron.address import Address, InvalidAddress, address_from_hex
@@ -48,7 +48,7 @@ class _Account(msgspec.Struct):
 
 
 class _Number(msgspec.Struct):
-    num: int = 0
+    num: Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)] = 0
 
 
 async def read_roll(node: WitnessNode) -> Roll:

@@ -8,6 +8,7 @@ from services.tron_client.routes import (
     contracts,
     explorer,
     feeds,
+    history,
     transactions,
     watches,
 )
@@ -17,6 +18,7 @@ ROUTERS = (
     blocks.router,
     explorer.router,
     accounts.router,
+    history.router,
     contracts.router,
     watches.router,
     feeds.router,

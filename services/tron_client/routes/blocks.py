@@ -4,10 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import InconsistentBlock, block_ref
 from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.rescans import ImpossibleRange, TooManyRescans, rescan_view
-from services.tron_client.domain.transactions import block_ref
 from services.tron_client.routes.callers import Operator, Reader, Service
 from shared.errors import BadCursor, Unavailable
 from shared.models.tron_client import (

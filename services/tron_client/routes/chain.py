@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
+from services.tron_client.domain.blocks import block_ref
 from services.tron_client.domain.parameters import fees_view, parameters_view
 from services.tron_client.domain.progress import NothingScanned
-from services.tron_client.domain.transactions import block_ref
 from services.tron_client.routes.callers import Reader, Service
 from services.tron_client.service.chain import Stale
 from shared.clock import rfc3339

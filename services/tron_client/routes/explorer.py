@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import StringConstraints
 
-from services.tron_client.domain.blocks import InconsistentBlock
-from services.tron_client.domain.transactions import block_ref, receipt_view
+from services.tron_client.domain.blocks import InconsistentBlock, block_ref
+from services.tron_client.domain.effects import receipt_view
 from services.tron_client.routes.callers import Reader, Service
 from services.tron_client.service.explorer import (
     FoundBlock,

@@ -33,6 +33,7 @@ async def transfers(
 
 @router.get(
     "/transfers/stream",
+    status_code=200,
     response_class=FeedStream,
     responses=declares(BadCursor, FeedReset, FeedLost, Overloaded),
 )

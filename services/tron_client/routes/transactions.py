@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 
 from services.tron_client.domain.progress import NothingScanned
-from services.tron_client.domain.transactions import (
+from services.tron_client.domain.submissions import (
     NotATransaction,
     SentAlready,
     TransactionOfAnother,
+)
+from services.tron_client.domain.transactions import (
     UnknownTransaction,
     stored_view,
     transaction_view,

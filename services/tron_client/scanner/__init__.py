@@ -15,14 +15,15 @@ from services.tron_client.domain.blocks import (
     Body,
     ForkBelowSolid,
     InconsistentBlock,
-    movements,
 )
-from services.tron_client.domain.notices import notices
+from services.tron_client.domain.effects import Effect, effect_of
+from services.tron_client.domain.happenings import notices
+from services.tron_client.domain.movements import movements, names_watched
 from services.tron_client.domain.progress import HeldBlock, Progress, held
-from services.tron_client.domain.transactions import Effect, Tracked, effect_of
+from services.tron_client.domain.transactions import Tracked
 from services.tron_client.domain.transfers import Transfer, seen
 from services.tron_client.domain.witnesses import Witness
-from services.tron_client.node.blocks import Chain, Tree, all_with_receipts
+from services.tron_client.node.blocks import Chain, FollowedChain, Tree, all_with_receipts
 from services.tron_client.node.errors import NodeUnavailable
 from services.tron_client.scanner.policy import ScanPolicy
 from services.tron_client.scanner.solidity import Proofs, Solidity
@@ -47,7 +48,7 @@ class Scanner:
     def __init__(
         self,
         *,
-        chain: Chain,
+        chain: FollowedChain,
         store: ChainStore,
         sight: Sight,
         clock: Clock,
@@ -57,6 +58,7 @@ class Scanner:
         metrics: Metrics,
     ) -> None:
         self._chain = chain
+        self._bulk = chain.for_catching_up()
         self._store = store
         self._sight = sight
         self._clock = clock
@@ -156,7 +158,7 @@ class Scanner:
                 await self._rewind()
                 return 1
             makers = await self._witnesses.check(bodies, parent=head)
-            blocks = await all_with_receipts(self._chain, bodies)
+            blocks = await all_with_receipts(self._source(), bodies)
             for part in _parts(list(zip(blocks, makers, strict=True))):
                 await self._add(part)
             count += len(bodies)
@@ -166,9 +168,14 @@ class Scanner:
         height = self._sight.current().head.height + 1
         left = self._solidity.node_height - height
         if left > 1:
-            return await self._chain.blocks(height, min(left, self._policy.batch_blocks))
+            return await self._source().blocks(height, min(left, self._policy.batch_blocks))
         body = await self._chain.block(height)
         return [] if body is None else [body]
+
+    def _source(self) -> Chain:
+        """Return the node to read from; what was missed must not keep anybody from new blocks (H22)."""
+        behind = self._solidity.node_height - self._sight.current().head.height
+        return self._bulk if behind > self._policy.batch_blocks else self._chain
 
     async def _add(self, part: Sequence[tuple[Block, Witness]]) -> None:
         """Store consecutive blocks with what they say in one commit: the disk syncs once for all."""
@@ -183,7 +190,7 @@ class Scanner:
                         f"block {block.anchor.height} does not follow its parent"
                     )
                 moved, ours = await self._transfers(block), await self._transactions(block)
-                touches = bool(moved or ours or self._is_noticed(block))
+                touches = bool(moved or ours) or self._is_noticed(block)
                 added.append(held(block, touches=touches, witness=maker.address, signer=maker.key))
                 transfers += moved
                 transactions += ours
@@ -207,13 +214,13 @@ class Scanner:
         return [_again(transfer, known.get(transfer.id)) for transfer in found]
 
     def _is_noticed(self, block: Block) -> bool:
-        """Tell whether somebody must know of a block; it is then read again when it is solid."""
-        return bool(
-            notices(
-                block,
-                usdt=self._policy.tokens.usdt,
-                is_watched=self._sight.watched.__contains__,
-            )
+        """Tell whether a block may concern somebody though it moved nothing of theirs that was seen.
+
+        It is then read again when it is solid.
+        """
+        is_watched = self._sight.watched.__contains__
+        return names_watched(block, is_watched=is_watched) or bool(
+            notices(block, usdt=self._policy.tokens.usdt, is_watched=is_watched)
         )
 
     async def _transactions(self, block: Block) -> list[Told]:
@@ -245,9 +252,11 @@ class Scanner:
             if body is None:
                 raise InconsistentBlock(f"the node has no block {height} any more")
             known = await self._store.block_at(height)
-            if known is not None and known.id == body.anchor.block_id:
+            if known is None:
+                break
+            if known.id == body.anchor.block_id:
                 return height
-            await self._witnesses.signer(body)
+            await self._witnesses.compare(body, known=known)
         raise ForkBelowSolid(
             f"the node's chain leaves ours below the solid block {progress.solid.height}"
         )

@@ -40,6 +40,7 @@ DISAGREEMENT: Final = "operators_disagree"
 WAITING: Final = "credit_unconfirmed"
 
 _AT_ONCE: Final = 50
+_WORDS_NEEDED: Final = 2
 _TRIES_TO_ALARM: Final = 3
 """A second operator that lags by a block or two is no reason to call anybody."""
 
@@ -65,7 +66,7 @@ class Operator(Protocol):
 
 
 Operators = Callable[[], Mapping[str, Operator]]
-"""Returns the nodes to ask, one of each operator; the first is the one that is followed."""
+"""Returns the nodes to ask, one of each operator; the first is the one that is followed, if it can be."""
 
 
 class Alarms(Protocol):
@@ -163,10 +164,6 @@ class Agreement:
             await self._look_again(doubt)
         return len(due) == _AT_ONCE
 
-    async def waiting_count(self) -> int:
-        """Count the credits that wait to be borne out."""
-        return await self._store.count()
-
     def _cause(
         self, transfer: Transfer, words: Words, sums: dict[str, tuple[Tally, Tally]]
     ) -> Cause | None:
@@ -261,21 +258,26 @@ class Agreement:
         )
 
     async def _second_word(self, transfer: Transfer) -> Cause | None:
-        """Ask the other operators until one bears a transfer out; None when one does."""
-        first, *others = self._operators().items()
-        if not others:
+        """Ask the operators until two bear a transfer out; None when they do.
+
+        The first one is asked too: while its nodes fail, blocks are read from another's, and what one
+        operator says twice is one word.
+        """
+        operators = self._operators()
+        if len(operators) < _WORDS_NEEDED:
             return Cause.NO_SECOND_OPERATOR
-        for name, node in others:
+        first, words = next(iter(operators.values())), 0
+        for name, node in operators.items():
             try:
-                said = await self._says(node, first[1], transfer)
-            except InconsistentBlock as error:
-                log.warning("credit.unheard", operator=name, detail=error.detail)
-                said = None
+                said = await self._says(node, first, transfer)
             except Unavailable as error:
                 log.warning("credit.unheard", operator=name, detail=error.detail)
                 said = None
-            if said is not None:
-                return None if said else await self._contradicted(transfer, name)
+            if said is False:
+                return await self._contradicted(transfer, name)
+            words += said is True
+            if words == _WORDS_NEEDED:
+                return None
         return Cause.UNHEARD
 
     async def _says(self, node: Operator, first: Operator, transfer: Transfer) -> bool | None:

@@ -152,7 +152,9 @@ class Coverage:
             rescans_pending=await self._store.pending_count(),
         )
 
-    async def rescan(self, first_height: int, last_height: int) -> Rescan:
+    async def rescan(
+        self, first_height: int, last_height: int, *, reason: str = "asked for by an operator"
+    ) -> Rescan:
         """Have a range scanned once more; one that waits already with all of it is returned instead.
 
         Raises:
@@ -166,7 +168,7 @@ class Coverage:
                 f"only heights up to {head_height} were scanned", scanned_height=head_height
             )
         async with self._sight.watching:
-            rescan = await self._scheduled(span, "asked for by an operator")
+            rescan = await self._scheduled(span, reason)
             if rescan is not None:
                 await self._store.save_rescan(rescan)
             pending = await self._store.pending()

@@ -1,6 +1,7 @@
 """Compare what watched addresses hold with what was told of them, a few addresses at a time.
 
-This is how TRX that contracts send is noticed on a node that does not tell of it.
+This is how TRX that contracts send is noticed on a node that does not tell of it, and a transfer that
+a receipt left out.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from services.tron_client.node.blocks import Tree
 from services.tron_client.scanner.stalls import Alarms
 from services.tron_client.store.balances import BalanceStore
 from services.tron_client.store.sight import Sight
-from shared.errors import Unavailable
+from shared.errors import Problem, Unavailable
 from shared.logs import get_logger
 from shared.tron import abi
 from shared.tron.address import Address, address_bytes, parse_address
@@ -23,7 +24,18 @@ UNEXPLAINED: Final = "balance_unexplained"
 DOUBTS_TO_ALARM: Final = 2
 """Balances that do not fit before somebody is called: one may have come from a lagging backend."""
 
+MOST_RESCANNED_BLOCKS: Final = 1_200
+"""An hour of blocks is scanned once more by itself; of more a person decides."""
+
 _MOST_WAITING: Final = 1_000
+
+
+class Rescan(Protocol):
+    """Has blocks scanned once more."""
+
+    async def __call__(self, first_height: int, last_height: int, *, reason: str) -> object:
+        """Schedule a range; raises a Problem when it is not taken on."""
+        ...
 
 
 class BalanceReader(Protocol):
@@ -62,8 +74,10 @@ class Reconciliation:
         sight: Sight,
         policy: ReconciliationPolicy,
         alarms: Alarms,
+        rescan: Rescan,
     ) -> None:
         self._node = node
+        self._rescan = rescan
         self._store = store
         self._sight = sight
         self._policy = policy
@@ -107,15 +121,28 @@ class Reconciliation:
             self._moved[after.id] = None
             return
         if found is not None:
-            log.error("balance.unexplained", address=after.id, amount=found)
-            await self._alarms.raise_alarm(
-                UNEXPLAINED,
-                after.id,
-                detail=f"{found} came or went between the blocks {before.height} and"
-                f" {after.height} without a transfer that was told; if a contract sent it, the"
-                " node does not tell of internal transactions",
-            )
+            await self._call(before, after, found)
         await self._store.save(replace(after, version=before.version))
+
+    async def _call(self, before: Balance, after: Balance, found: str) -> None:
+        """Call a person, and look again by itself where that is not much: a receipt may have been short."""
+        log.error("balance.unexplained", address=after.id, amount=found)
+        is_near = after.height - before.height <= MOST_RESCANNED_BLOCKS
+        if is_near:
+            try:
+                await self._rescan(
+                    before.height + 1, after.height, reason="a balance that no transfer explains"
+                )
+            except Problem as problem:
+                log.warning("balance.unsearched", address=after.id, detail=problem.detail)
+        await self._alarms.raise_alarm(
+            UNEXPLAINED,
+            after.id,
+            detail=f"{found} came or went between the blocks {before.height} and {after.height}"
+            " without a transfer that was told; these blocks are"
+            f" {'' if is_near else 'not '}scanned once more by themselves. If a contract sent it,"
+            " the node does not tell of internal transactions",
+        )
 
     async def _read_next(self) -> None:
         addresses = await self._next_addresses()

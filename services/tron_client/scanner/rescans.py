@@ -10,7 +10,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from services.tron_client.domain.blocks import Block, Body, InconsistentBlock, movements
+from services.tron_client.domain.blocks import Block, Body, InconsistentBlock
+from services.tron_client.domain.happenings import notices
+from services.tron_client.domain.movements import movements
+from services.tron_client.domain.notices import USDT, Notice
 from services.tron_client.domain.rescans import Milestone, Rescan, Span
 from services.tron_client.domain.transfers import Transfer, seen
 from services.tron_client.node.blocks import Chain, Tree, with_receipts
@@ -27,6 +30,9 @@ log = get_logger(__name__)
 
 _TOLD_AT_ONCE: Final = 2_000
 """Transfers in one commit, more only when one block holds more."""
+
+_NEVER: Final = 2**63
+"""Above every height."""
 
 _FEWEST_TO_PROVE: Final = 2
 """A block and the one below it, whatever the size of a batch."""
@@ -162,17 +168,41 @@ class Rescans:
                 after for before, after in zip(pending, covered, strict=True) if after != before
             ]
             await self._store.rescanned(
-                sifted.transfers, changed, doubts=sifted.doubts, sums=sifted.sums
+                sifted.transfers,
+                changed,
+                notices=await self._noticed(blocks),
+                doubts=sifted.doubts,
+                sums=sifted.sums,
             )
         log.info("rescan.advanced", through=span.last, told=len(missed))
 
+    async def _noticed(self, blocks: Sequence[Block]) -> list[Notice]:
+        """Return what happened to addresses that were to be looked after at that height.
+
+        What happened to USDT itself is left out: the past of a token is not its present.
+        """
+        found = [
+            notice
+            for block in blocks
+            for notice in notices(
+                block,
+                usdt=self._policy.tokens.usdt,
+                is_watched=self._sight.watched.__contains__,
+            )
+            if notice.subject != USDT
+        ]
+        births = await self._births({each.subject for each in found})
+        return [each for each in found if births.get(each.subject, _NEVER) < (each.height or 0)]
+
+    async def _births(self, addresses: Iterable[str]) -> dict[str, int]:
+        watches = await self._store.watches(sorted(addresses))
+        return {each.id: each.birth_height for each in watches.values()}
+
     async def _owed(self, found: Sequence[Transfer]) -> list[Transfer]:
         """Return the transfers of which a party was to be told at that height."""
-        parties = {party for each in found for party in (each.sender, each.recipient)}
-        births = {
-            each.id: each.birth_height
-            for each in (await self._store.watches(sorted(parties))).values()
-        }
+        births = await self._births(
+            {party for each in found for party in (each.sender, each.recipient)}
+        )
         return [
             each
             for each in found

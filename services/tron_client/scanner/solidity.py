@@ -7,10 +7,13 @@ solid tree equals the one held at that height; its ancestors are solid by their 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.tron_client.domain.blocks import Block, ForkBelowSolid, InconsistentBlock, movements
-from services.tron_client.domain.notices import Notice, notices
+from services.tron_client.domain.blocks import Block, ForkBelowSolid, InconsistentBlock
+from services.tron_client.domain.effects import Effect, effect_of
+from services.tron_client.domain.happenings import notices
+from services.tron_client.domain.movements import movements
+from services.tron_client.domain.notices import Notice
 from services.tron_client.domain.progress import HeldBlock
-from services.tron_client.domain.transactions import Effect, Tracked, effect_of
+from services.tron_client.domain.transactions import Tracked
 from services.tron_client.domain.transfers import Transfer, seen
 from services.tron_client.domain.witnesses import solid_height
 from services.tron_client.node.blocks import Chain, Tree, solid_block

@@ -32,6 +32,8 @@ log = get_logger(__name__)
 
 DISAGREEMENT: Final = "witnesses_disagree"
 ONE_OPERATOR: Final = "witnesses_of_one_operator"
+SIGNED_TWICE: Final = "witness_signed_twice"
+"""Who makes blocks in turn has signed two of one height: its key is in two hands, or it cheats."""
 SUBJECT: Final = "witnesses"
 
 PERIOD_MS: Final = 6 * 3_600 * MS_PER_S
@@ -135,6 +137,24 @@ class Witnesses:
         if (await self.current()).standing(signer) is Standing.STRANGER:
             await self._meet(signer, body.anchor)
         return signer
+
+    async def compare(self, body: Body, *, known: HeldBlock) -> None:
+        """Check who signed a block that takes the place of a held one of its height.
+
+        Raises:
+            InconsistentBlock: nobody who may.
+        """
+        signer = await self.signer(body)
+        if signer != maker_of(known):
+            return
+        log.error("witness.signed_twice", witness=signer.address, height=known.height)
+        await self._alarms.raise_alarm(
+            SIGNED_TWICE,
+            signer.address,
+            detail=f"{signer.address} has signed two blocks {known.height}: {known.id} and"
+            f" {body.anchor.block_id}; what is not solid is not final, and is not credited",
+            severity=Severity.WARNING,
+        )
 
     async def prove(self, anchor: Anchor, *, chain: Blocks, batch_blocks: int) -> None:
         """Prove a block solid by those on top of it.

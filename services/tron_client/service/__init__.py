@@ -6,7 +6,9 @@ from services.tron_client.scanner.coverage import Coverage
 from services.tron_client.scanner.outgoing import Outgoing
 from services.tron_client.service.chain import ChainFacts, Outlook
 from services.tron_client.service.dials import Dials
+from services.tron_client.service.endpoints import Endpoints
 from services.tron_client.service.explorer import Explorer
+from services.tron_client.service.history import Histories
 from services.tron_client.service.notices import Announcer
 from services.tron_client.service.operators import Operators
 from services.tron_client.service.reads import Reads
@@ -25,6 +27,7 @@ class TronClient:
     chain: Outlook
     reads: Reads
     explorer: Explorer
+    histories: Histories
     coverage: Coverage
     outgoing: Outgoing
     transactions: Transactions
@@ -38,13 +41,16 @@ class TronClient:
     vigil: Vigil
     operators: Operators
     dials: Dials
+    endpoints: Endpoints
 
 
 __all__ = [
     "Announcer",
     "ChainFacts",
     "Dials",
+    "Endpoints",
     "Explorer",
+    "Histories",
     "Operators",
     "Outlook",
     "Reads",

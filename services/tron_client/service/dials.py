@@ -5,8 +5,11 @@ from typing import Any, Final
 
 from prometheus_client import Gauge
 
+from services.tron_client.domain.rescans import heights_left
 from services.tron_client.domain.waiting import AGES_S, SLOT_S, Waiting, waiting
 from services.tron_client.store import ChainStore
+from services.tron_client.store.coverage import CoverageStore
+from services.tron_client.store.credits import CreditStore
 from services.tron_client.store.sight import Sight
 from shared.clock import MS_PER_S, Clock
 from shared.metrics import Metrics
@@ -23,6 +26,8 @@ class Dials:
         self._store = store
         self._sight = sight
         self._clock = clock
+        self._credit_store = CreditStore(store)
+        self._coverage_store = CoverageStore(store)
         self._age = Gauge(
             "lucid_chain_age_seconds",
             "Age of the last scanned block and of the last solid one, by the service's clock.",
@@ -49,6 +54,16 @@ class Dials:
         self._watched = Gauge(
             "lucid_watched_addresses", "Addresses that are watched.", registry=metrics.registry
         )
+        self._credits = Gauge(
+            "lucid_credits_waiting",
+            "Transfers in solid blocks that wait to be borne out before they are confirmed.",
+            registry=metrics.registry,
+        )
+        self._rescans = Gauge(
+            "lucid_rescan_blocks_left",
+            "Blocks of the past that are still to be scanned once more.",
+            registry=metrics.registry,
+        )
 
     async def show(self) -> bool:
         """Set the metrics; never more work at once."""
@@ -63,6 +78,8 @@ class Dials:
             self._pending.labels(str(least_s)).set(found.older_than[least_s])
         self._oldest.set(found.oldest_s)
         self._watched.set(len(self._sight.watched))
+        self._credits.set(await self._credit_store.count())
+        self._rescans.set(heights_left(await self._coverage_store.pending()))
         return False
 
     def lag(self) -> dict[str, int] | None:
@@ -95,8 +112,13 @@ class Dials:
     async def standing(self) -> dict[str, Any]:
         """Say it for ``/status``."""
         found = await self.waiting()
+        rescans = await self._coverage_store.pending()
         return {
             **(self.lag() or {}),
+            "watched": len(self._sight.watched),
+            "credits_waiting": await self._credit_store.count(),
+            "rescans_pending": len(rescans),
+            "rescan_blocks_left": heights_left(rescans),
             "pending_transactions": await self._store.count_in(TransactionState.PENDING),
             "oldest_pending_s": found.oldest_s,
             "pending_older_than_s": {str(key): count for key, count in found.older_than.items()},

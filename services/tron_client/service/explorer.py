@@ -4,29 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from google.protobuf.message import DecodeError
-
 from services.tron_client.domain.blocks import (
     SUCCESS,
     Anchor,
     Body,
-    BodyTransaction,
     InconsistentBlock,
 )
-from services.tron_client.domain.transactions import Effect, effect_of
+from services.tron_client.domain.contracts import said
+from services.tron_client.domain.effects import Effect, effect_of
 from services.tron_client.node import reading
 from services.tron_client.node.blocks import Tree
 from services.tron_client.store import ChainStore
 from services.tron_client.store.sight import Sight
 from shared.errors import NotFound
-from shared.tron import protocol_pb2 as pb
-from shared.tron.address import ADDRESS_LENGTH, Address, address_from_bytes
+from shared.tron.address import Address
 
 _HEIGHT_DIGITS: Final = 16
 """A block id begins with the height, as eight bytes (java-tron BlockCapsule)."""
-
-_OWNER_COMES_SECOND: Final = frozenset({2, 10, 19})
-"""TransferAsset, AccountUpdate and SetAccountId (java-tron Tron.proto)."""
 
 
 class UnknownBlock(NotFound):
@@ -118,14 +112,14 @@ class Explorer:
         effect = effect_of(receipt)
         if held[0].result and (held[0].result == SUCCESS) != effect.succeeded:
             raise InconsistentBlock(f"the receipt of {txid} says other than its block")
-        kind, owner = _said(held[0])
+        contract = said(held[0].raw_data)
         return FoundTransaction(
             txid=txid,
             block=found.body.anchor,
             is_verified=found.is_verified,
             is_solid=found.is_solid,
-            contract_type=kind,
-            owner=owner,
+            contract_type=contract.kind,
+            owner=contract.owner,
             raw_data=held[0].raw_data,
             effect=effect,
         )
@@ -138,19 +132,3 @@ class Explorer:
             is_verified and progress is not None and body.anchor.height <= progress.solid.height
         )
         return FoundBlock(body=body, is_verified=is_verified, is_solid=is_solid)
-
-
-def _said(transaction: BodyTransaction) -> tuple[str, Address | None]:
-    """Return the contract type by its name, and whose transaction it is."""
-    types = pb.Transaction.Contract.ContractType
-    try:
-        contracts = pb.Transaction.raw.FromString(transaction.raw_data).contract
-        if not contracts:
-            return "", None
-        kind, value = contracts[0].type, contracts[0].parameter.value
-        parties = pb.AccountCreateContract.FromString(value)
-        raw = parties.account_address if kind in _OWNER_COMES_SECOND else parties.owner_address
-    except DecodeError:
-        return "", None
-    name = types.Name(kind) if kind in types.values() else str(kind)
-    return name, address_from_bytes(raw) if len(raw) == ADDRESS_LENGTH else None

@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from services.tron_client.domain.transactions import block_ref
-from services.tron_client.store import (
+from services.tron_client.domain.blocks import block_ref
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import (
     NOTICE_FEED,
     TOKEN_FEED,
     TRANSACTION_FEED,
     TRANSFER_FEED,
-    ChainStore,
 )
 from shared.clock import Clock
 from shared.feeds import FeedSource

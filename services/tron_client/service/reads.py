@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from services.tron_client.domain.accounts import Account, read_account
-from services.tron_client.domain.blocks import InconsistentBlock, IsWatched
+from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.movements import IsWatched
 from services.tron_client.node.client import CallAnswer
 from shared.errors import Unavailable
 from shared.models.tron_client import CallRequest

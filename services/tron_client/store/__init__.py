@@ -8,124 +8,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from services.tron_client.domain.balances import Balance
 from services.tron_client.domain.broadcasting import BROADCASTING_ID, Broadcasting
 from services.tron_client.domain.credits import Doubt
 from services.tron_client.domain.notices import Notice, haunting_notice, notice_view
-from services.tron_client.domain.parameters import Reading
 from services.tron_client.domain.progress import PROGRESS_ID, HeldBlock, Progress, Watch
-from services.tron_client.domain.rescans import Milestone, Rescan
 from services.tron_client.domain.transactions import FOLLOWED, Tracked, transaction_view
 from services.tron_client.domain.transfers import Transfer, token_transfer_view, transfer_view
-from services.tron_client.domain.witnesses import WitnessSet
 from services.tron_client.store.addresses import AddressSet, packed
-from shared.alarms import ALARM_COLLECTIONS, ALARM_FEEDS
+from services.tron_client.store.schema import (
+    BLOCKS,
+    BROADCASTING,
+    DOUBTS,
+    NOTICE_FEED,
+    NOTICES,
+    ONE_WORD_SUMS,
+    PROGRESS,
+    TOKEN_FEED,
+    TRANSACTION_FEED,
+    TRANSACTIONS,
+    TRANSFER_FEED,
+    TRANSFERS,
+    WATCHES,
+)
 from shared.clock import Clock
 from shared.ids import NewId
-from shared.ledger_clock import LEDGER_TIMES
 from shared.models.tron_client import TransactionState
-from shared.storage import (
-    MAX_ROWS,
-    Collection,
-    Feed,
-    Index,
-    Page,
-    Record,
-    Schema,
-    Storage,
-    Unit,
-    written,
-)
-from shared.storage.tally import Tally, tallies
+from shared.storage import MAX_ROWS, Collection, Page, Record, Storage, Unit, written
+from shared.storage.tally import Tally
 from shared.tron.address import Address
 
 R = TypeVar("R", bound=Record)
 
-PROGRESS: Final = Collection(name="progress", record=Progress)
-BLOCKS: Final = Collection(
-    name="blocks",
-    record=HeldBlock,
-    indexes=(Index(name="height", fields=("height",), unique=True),),
-)
-WATCHES: Final = Collection(
-    name="watches",
-    record=Watch,
-    indexes=(Index(name="address", fields=("id",), unique=True),),
-)
-TRANSFERS: Final = Collection(
-    name="transfers",
-    record=Transfer,
-    indexes=(
-        Index(name="block", fields=("block_id",)),
-        Index(name="sender", fields=("sender",)),
-        Index(name="recipient", fields=("recipient",)),
-    ),
-)
-RESCANS: Final = Collection(
-    name="rescans",
-    record=Rescan,
-    indexes=(
-        Index(name="state", fields=("state", "next_height")),
-        Index(name="created", fields=("created_at_ms",)),
-    ),
-)
-MILESTONES: Final = Collection(
-    name="milestones",
-    record=Milestone,
-    indexes=(Index(name="height", fields=("height",), unique=True),),
-)
-BALANCES: Final = Collection(name="balances", record=Balance)
-TRANSACTIONS: Final = Collection(
-    name="tron_receipts",
-    record=Tracked,
-    indexes=(
-        Index(name="send_key", fields=("send_key",)),
-        Index(name="broadcast", fields=("state", "next_broadcast_ms")),
-        Index(name="expiry", fields=("state", "expires_at_ms")),
-        Index(name="block", fields=("block_id",)),
-        Index(name="owner", fields=("owner", "stored_height")),
-    ),
-)
-BROADCASTING: Final = Collection(name="broadcasting", record=Broadcasting)
-NOTICES: Final = Collection(
-    name="notices",
-    record=Notice,
-    indexes=(Index(name="announced", fields=("is_announced", "at_ms")),),
-)
-DOUBTS: Final = Collection(
-    name="credit_doubts", record=Doubt, indexes=(Index(name="next", fields=("next_ms",)),)
-)
-ONE_WORD_SUMS: Final = tallies("one_word_sums")
-WITNESSES: Final = Collection(name="witnesses", record=WitnessSet)
-READINGS: Final = Collection(name="parameters", record=Reading)
-NOTICE_FEED: Final = Feed(name="notices")
-TRANSFER_FEED: Final = Feed(name="transfers")
-TOKEN_FEED: Final = Feed(name="token_transfers")
-TRANSACTION_FEED: Final = Feed(name="transactions")
-
-SCHEMA: Final = Schema(
-    service="tron-client",
-    version=1,
-    collections=(
-        PROGRESS,
-        BLOCKS,
-        WATCHES,
-        TRANSFERS,
-        RESCANS,
-        MILESTONES,
-        BALANCES,
-        TRANSACTIONS,
-        BROADCASTING,
-        NOTICES,
-        READINGS,
-        WITNESSES,
-        DOUBTS,
-        ONE_WORD_SUMS,
-        LEDGER_TIMES,
-        *ALARM_COLLECTIONS,
-    ),
-    feeds=(TRANSFER_FEED, TOKEN_FEED, TRANSACTION_FEED, NOTICE_FEED, *ALARM_FEEDS),
-)
 
 RETRACTED: Final = "transaction.retracted"
 ALARM: Final = "alarm.expired_transaction_on_chain"

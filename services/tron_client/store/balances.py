@@ -6,7 +6,8 @@ from typing import Final
 from services.tron_client.domain.balances import Balance
 from services.tron_client.domain.progress import Watch
 from services.tron_client.domain.transfers import Transfer
-from services.tron_client.store import BALANCES, TRANSFER_FEED, TRANSFERS, WATCHES, ChainStore
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import BALANCES, TRANSFER_FEED, TRANSFERS, WATCHES
 from shared.storage import FeedTrimmed, InvalidCursor, Page, Unit
 
 MAX_TRANSFERS: Final = 500

@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from services.tron_client.domain.credits import Doubt
+from services.tron_client.domain.notices import Notice
 from services.tron_client.domain.progress import Watch
 from services.tron_client.domain.rescans import Milestone, Rescan
 from services.tron_client.domain.transfers import Transfer
-from services.tron_client.store import (
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import (
     BLOCKS,
     MILESTONES,
+    NOTICES,
     RESCANS,
     TRANSFERS,
     WATCHES,
-    ChainStore,
 )
 from shared.models.tron_client import RescanState
 from shared.storage import MAX_ROWS, LimitExceeded, Page, Unit
@@ -113,11 +115,16 @@ class CoverageStore:
         transfers: Iterable[Transfer],
         rescans: Iterable[Rescan],
         *,
+        notices: Sequence[Notice] = (),
         doubts: Iterable[Doubt] = (),
         sums: Iterable[Tally] = (),
     ) -> None:
-        """Store and tell what a rescan found, with how far that has come."""
+        """Store and tell what a rescan found, with how far that has come; a notice only once."""
+        known = await self._chain.many(NOTICES, [each.id for each in notices])
         unit = Unit()
+        for notice in notices:
+            if notice.id not in known:
+                self._chain.put_notice(unit, notice)
         for transfer in transfers:
             self._chain.put_transfer(unit, transfer)
         for rescan in rescans:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from services.tron_client.domain.credits import Doubt
 from services.tron_client.domain.transfers import Transfer
-from services.tron_client.store import DOUBTS, ONE_WORD_SUMS, TRANSFERS, ChainStore
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import DOUBTS, ONE_WORD_SUMS, TRANSFERS
 from shared.storage import Unit
 from shared.storage.tally import Tally
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from services.tron_client.domain.notices import Notice, parameter_notices
 from services.tron_client.domain.parameters import READING_ID, Reading
-from services.tron_client.store import NOTICES, READINGS, ChainStore
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import NOTICES, READINGS
 from shared.storage import MAX_ROWS, Unit
 
 
@@ -43,6 +44,8 @@ class NoticeStore:
             unit.insert(READINGS, Reading(values=dict(values), read_at_ms=now_ms))
         else:
             unit.update(READINGS, replace(before, values=dict(values), read_at_ms=now_ms))
-            for notice in parameter_notices(before.values, values, now_ms=now_ms):
+            for notice in parameter_notices(
+                before.values, values, reading=before.version, now_ms=now_ms
+            ):
                 self._store.put_notice(unit, notice)
         await self._store.storage.commit(unit)

@@ -1,7 +1,8 @@
 """The witnesses as they are known."""
 
 from services.tron_client.domain.witnesses import SET_ID, WitnessSet
-from services.tron_client.store import WITNESSES, ChainStore
+from services.tron_client.store import ChainStore
+from services.tron_client.store.schema import WITNESSES
 from shared.storage import Unit, written
 
 

@@ -13,23 +13,23 @@ from services.tron_client.domain.accounts import read_account
 from services.tron_client.domain.broadcasting import Broadcasting
 from services.tron_client.domain.permissions import Permissions
 from services.tron_client.domain.progress import HeldBlock, Progress
-from services.tron_client.domain.transactions import (
+from services.tron_client.domain.submissions import (
     Checked,
-    Outcome,
     SentAlready,
-    Tracked,
     TransactionOfAnother,
     checked,
     received,
     reference_of,
     require_permission,
 )
+from services.tron_client.domain.transactions import Outcome, Tracked
 from services.tron_client.node.blocks import Chain
 from services.tron_client.node.outcomes import Accepted, BroadcastResult, Rejected, Unknown
 from services.tron_client.store import ChainStore
 from services.tron_client.store.sight import Sight
-from services.tron_client.tracker.expiry import HASH_IN_ID, Alarms, Expiry, Judges
+from services.tron_client.tracker.expiry import Alarms, Expiry, Judges
 from services.tron_client.tracker.gate import BroadcastGate
+from services.tron_client.tracker.search import HASH_IN_ID
 from shared.clock import MS_PER_S, Clock
 from shared.logs import get_logger
 from shared.models.tron_client import BroadcastOutcome, SignedTransaction, TransactionState

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -27,8 +27,9 @@ from services.tron_client.domain.broadcasting import STOP_FILE
 from services.tron_client.domain.credits import CreditPolicy
 from services.tron_client.domain.tokens import Token, Tokens
 from services.tron_client.domain.transactions import Tracked
-from services.tron_client.node import Endpoint, NodeHttp
+from services.tron_client.node import Endpoint, NodeCounters, NodeHttp, NodePool, Treatment
 from services.tron_client.node.client import Node
+from services.tron_client.node.pages import Bounds
 from services.tron_client.scanner import Scanner
 from services.tron_client.scanner.agreement import Agreement
 from services.tron_client.scanner.coverage import Coverage
@@ -43,6 +44,7 @@ from services.tron_client.service import (
     ChainFacts,
     Dials,
     Explorer,
+    Histories,
     Operators,
     Outlook,
     Reads,
@@ -50,22 +52,25 @@ from services.tron_client.service import (
     TronClient,
     Vigil,
 )
+from services.tron_client.service.endpoints import Endpoints
 from services.tron_client.service.feeds import (
     notice_source,
     token_transfer_source,
     transfer_source,
     verdict_source,
 )
-from services.tron_client.store import SCHEMA, TRANSACTION_FEED, TRANSFER_FEED, ChainStore
+from services.tron_client.store import ChainStore
 from services.tron_client.store.coverage import CoverageStore
 from services.tron_client.store.credits import CreditStore
 from services.tron_client.store.notices import NoticeStore
+from services.tron_client.store.schema import SCHEMA, TRANSACTION_FEED, TRANSFER_FEED
 from services.tron_client.store.sight import Sight, load
+from services.tron_client.store.usages import UsageStore
 from services.tron_client.store.witnesses import WitnessStore
 from services.tron_client.tracker import Tracker, TrackPolicy
 from services.tron_client.tracker.gate import BroadcastGate
 from shared.alarms import Alarms
-from shared.clock import Clock
+from shared.clock import Clock, SystemClock
 from shared.feed_keeping import FeedKeeper, FeedLimits
 from shared.ids import new_id
 from shared.ledger_clock import LedgerClock
@@ -186,7 +191,8 @@ class Wire(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         content = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
         answer = msgspec.json.decode(content)
-        changed = self.change(request.url.path, msgspec.json.decode(request.content), answer)
+        asked = msgspec.json.decode(request.content or b"null")
+        changed = self.change(request.url.path, asked, answer)
         return httpx.Response(200, content=msgspec.json.encode(changed))
 
     def change(self, _path: str, _asked: Any, answer: Any) -> Any:
@@ -305,26 +311,30 @@ class Bench:
         return dict(self.world.devnet.node_app.requests)
 
 
+_CLOCK: Final = SystemClock()
+
+
 def node_http(
     transport: httpx.AsyncBaseTransport,
     *,
     metrics: Metrics | None = None,
     genesis: str = GENESIS_BLOCK_ID,
     attempts: int = 1,
-) -> NodeHttp:
-    return NodeHttp(
-        Endpoint(
-            url="http://node",
-            genesis_block_id=genesis,
-            api_key=None,
-            timeout_s=1,
-            connect_timeout_s=1,
-            attempts=attempts,
-            concurrency=8,
-        ),
-        metrics=metrics or Metrics(),
-        transport=transport,
+    operator: str = "own",
+    clock: Clock = _CLOCK,
+) -> NodePool:
+    """Return a pool of one node."""
+    treatment = Treatment(
+        genesis_block_id=genesis, timeout_s=1, connect_timeout_s=1, attempts=attempts
     )
+    node = NodeHttp(
+        Endpoint(name=operator, operator=operator, url="http://node", concurrency=8),
+        treatment,
+        counters=NodeCounters(metrics or Metrics()),
+        transport=transport,
+        now_ms=clock.now_ms,
+    )
+    return NodePool([node], attempts=attempts, now_ms=clock.now_ms)
 
 
 @asynccontextmanager
@@ -411,7 +421,7 @@ async def benched(
     coverage_store = CoverageStore(store)
     coverage = Coverage(store=coverage_store, sight=sight, clock=clock, new_id=new_id)
     rescans = Rescans(
-        chain=node,
+        chain=node.for_catching_up(),
         store=coverage_store,
         sight=sight,
         clock=clock,
@@ -469,6 +479,12 @@ async def benched(
             is_watched=sight.watched.__contains__,
         ),
         explorer=Explorer(node=node, store=store, sight=sight),
+        histories=Histories(
+            gateways=http.with_history,
+            usdt=TOKEN,
+            clock=clock,
+            bounds=Bounds(pages=50, seconds=20),
+        ),
         coverage=coverage,
         outgoing=outgoing,
         transactions=Transactions(store=store, tracker=tracker),
@@ -489,6 +505,15 @@ async def benched(
         vigil=vigil,
         operators=vigil.operators,
         dials=dials,
+        endpoints=Endpoints(
+            pool=http,
+            node=node,
+            checks_root=True,
+            store=UsageStore(store),
+            alarms=kept,
+            clock=clock,
+            metrics=metrics,
+        ),
     )
     try:
         yield Bench(

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from services.tron_client.app import create
+from services.tron_client.service import TronClient
 from services.tron_client.settings import Settings
 from shared.access import Scope
 from shared.web.runtime import Runtime
@@ -27,6 +29,14 @@ class Caller:
     http: httpx.AsyncClient
     keys: Keys
     world: World
+    app: FastAPI | None = None
+
+    def service(self) -> TronClient:
+        """Return what is behind the routes, to make it do by itself what it does in time."""
+        assert self.app is not None
+        service = self.app.state.starter.service
+        assert isinstance(service, TronClient)
+        return service
 
     async def ask(self, method: str, path: str, scope: Scope, **options: Any) -> httpx.Response:
         headers = self.keys.service("wallet-manager", audience="tron-client", scope=scope)
@@ -57,6 +67,6 @@ async def called(
     app = create(settings, runtime, node_transport=Wire(world.devnet))
     app.state.streams = streams or app.state.streams
     async with serving(app) as http:
-        caller = Caller(http=http, keys=keys, world=world)
+        caller = Caller(http=http, keys=keys, world=world, app=app)
         await caller.until_ready()
         yield caller

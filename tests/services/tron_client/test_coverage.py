@@ -17,8 +17,8 @@ from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.rescans import ImpossibleRange
 from services.tron_client.scanner.coverage import NeverUnwatched
 from services.tron_client.scanner.stalls import FAILURES_TO_ALARM, SUBJECT
-from services.tron_client.store import TRANSFER_FEED
 from services.tron_client.store.addresses import AddressSet, packed
+from services.tron_client.store.schema import TRANSFER_FEED
 from shared.tron.address import EVM_LENGTH, Address, address_from_bytes, evm_bytes
 from shared.watching import digest_text, watch_digest
 from tests.services.tron_client.bench import (

@@ -13,9 +13,12 @@ from services.tron_client.domain.balances import Balance, read_balance, unexplai
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.transfers import Transfer
 from services.tron_client.scanner.reconciliation import (
+    DOUBTS_TO_ALARM,
+    MOST_RESCANNED_BLOCKS,
     UNEXPLAINED,
     Reconciliation,
     ReconciliationPolicy,
+    Rescan,
 )
 from services.tron_client.store.balances import BalanceStore
 from shared.models.tron_client import TransferSource, TransferState
@@ -24,6 +27,7 @@ from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     TOKEN,
     Bench,
+    SpoiledWire,
     World,
     benched,
 )
@@ -33,13 +37,16 @@ from tests.support import address
 HOLDER, STRANGER = address(1), address(2)
 
 
-def reconciliation(bench: Bench, *, addresses_per_round: int = 5) -> Reconciliation:
+def reconciliation(
+    bench: Bench, *, addresses_per_round: int = 5, rescan: Rescan | None = None
+) -> Reconciliation:
     return Reconciliation(
         node=bench.node,
         store=BalanceStore(bench.store),
         sight=bench.sight,
         policy=ReconciliationPolicy(token=TOKEN, addresses_per_round=addresses_per_round),
         alarms=bench.alarms,
+        rescan=rescan or bench.coverage.rescan,
     )
 
 
@@ -87,6 +94,60 @@ async def test_trx_of_a_contract_that_was_told_is_explained(idle: Bench) -> None
     pay_internally(idle.world, 5_000_000)
     await rounds(idle, work, 4)
     assert idle.alarms.open == {}
+
+
+async def test_h8_a_deposit_that_every_receipt_left_out_is_found_by_its_balance(
+    world: World, tmp_path: Path
+) -> None:
+    """On both trees, in a call that names nobody: the balance tells, and the blocks are read again."""
+
+    def without_logs(path: str, _asked: Any, answer: Any) -> Any:
+        if path.endswith("gettransactioninfobyblocknum"):
+            return [{**each, "log": []} for each in answer]
+        return answer
+
+    wire = SpoiledWire(world.devnet, without_logs)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        await bench.coverage.watch([world.to])
+        work = reconciliation(bench)
+        await rounds(bench, work, 2)
+        world.pay_usdt(5)
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        assert await bench.transfer_events() == []
+        wire.is_spoiled = False
+        await rounds(bench, work, DOUBTS_TO_ALARM + 1)
+        assert (UNEXPLAINED, world.to) in bench.alarms.open
+        await bench.rescan()
+        assert await bench.transfer_events() == [("confirmed", "5")]
+        bench.alarms.open.clear()
+        await rounds(bench, work, DOUBTS_TO_ALARM + 1)
+        assert bench.alarms.open == {}
+        assert await bench.transfer_events() == [("confirmed", "5")]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "asked", "said"),
+    [
+        (MOST_RESCANNED_BLOCKS, [(6, 5 + MOST_RESCANNED_BLOCKS)], "are scanned once more"),
+        (MOST_RESCANNED_BLOCKS + 1, [], "are not scanned once more"),
+    ],
+)
+async def test_a_long_gap_is_left_to_a_person(
+    bench: Bench, blocks: int, asked: list[tuple[int, int]], said: str
+) -> None:
+    found: list[tuple[int, int]] = []
+
+    async def noted(first_height: int, last_height: int, *, reason: str) -> None:
+        assert "balance" in reason
+        found.append((first_height, last_height))
+
+    store = BalanceStore(bench.store)
+    await store.save(replace(balance(5), doubts=DOUBTS_TO_ALARM))
+    before = (await store.balances([HOLDER]))[HOLDER]
+    await reconciliation(bench, rescan=noted)._judge(before, balance(5 + blocks, usdt=9))
+    assert found == asked
+    assert said in bench.alarms.open[UNEXPLAINED, HOLDER]
 
 
 async def test_one_answer_of_a_lagging_backend_raises_no_alarm(idle: Bench) -> None:

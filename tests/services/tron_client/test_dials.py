@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.tron_client.domain.credits import CreditPolicy
 from services.tron_client.domain.waiting import waiting
 from shared.clock import HeldClock
-from tests.services.tron_client.bench import Bench, World, benched, lost
+from shared.money import Currency
+from tests.services.tron_client.bench import BLOCKS_TO_SOLID, Bench, World, benched, lost
 from tests.services.tron_client.calling import called
 
 
@@ -46,6 +48,28 @@ async def test_what_waits_is_counted_by_its_age_and_no_longer_once_it_is_in_a_bl
     standing = await bench.service.dials.standing()
     assert (standing["oldest_pending_s"], standing["pending_older_than_s"]["60"]) == (75, 1)
     assert taken.outcome == "accepted"
+
+
+async def test_credits_that_wait_and_rescans_are_a_metric_and_in_the_status(
+    world: World, tmp_path: Path
+) -> None:
+    policy = CreditPolicy(agreed_from={Currency.USDT: 100, Currency.TRX: 100}, needs_second=True)
+    async with benched(world, tmp_path, credit_policy=policy) as bench:
+        await bench.scan()
+        await bench.coverage.watch([world.to])
+        world.pay_usdt(100)
+        world.pay_usdt(200)
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        await bench.coverage.rescan(3, 9)
+        await bench.service.dials.show()
+        assert reading(bench, "lucid_credits_waiting") == 2
+        assert reading(bench, "lucid_rescan_blocks_left") == 7
+        standing = await bench.service.dials.standing()
+        told = {name: standing[name] for name in ("watched", "credits_waiting")}
+        assert told == {"watched": 1, "credits_waiting": 2}
+        assert (standing["rescans_pending"], standing["rescan_blocks_left"]) == (1, 7)
+        await bench.rescan()
+        assert (await bench.service.dials.standing())["rescans_pending"] == 0
 
 
 def test_nothing_waits_where_nothing_was_submitted() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.tron_client.domain.blocks import InconsistentBlock
-from services.tron_client.store import TRANSACTION_FEED, TRANSACTIONS
+from services.tron_client.store.schema import TRANSACTION_FEED, TRANSACTIONS
 from services.tron_client.tracker.expiry import UNPROVABLE
 from shared.models.tron_client import BroadcastOutcome
 from shared.storage import Unit

@@ -13,7 +13,14 @@ import pytest
 from services.tron_client.domain.accounts import read_account
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.parameters import read_parameters
-from services.tron_client.node import Endpoint, NodeHttp, reading
+from services.tron_client.node import (
+    Endpoint,
+    NodeCounters,
+    NodeHttp,
+    NodePool,
+    Treatment,
+    reading,
+)
 from services.tron_client.node.client import Node
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable
 from services.tron_client.node.outcomes import (
@@ -23,6 +30,7 @@ from services.tron_client.node.outcomes import (
     Unknown,
     read_outcome,
 )
+from shared.clock import SystemClock
 from shared.metrics import Metrics
 from shared.tron.address import address_from_bytes
 
@@ -56,22 +64,24 @@ class NodeThatAnswers:
 async def asking(
     play: Callable[[httpx.Request], httpx.Response], *, attempts: int = 3, calls_per_s: int = 0
 ) -> AsyncIterator[Node]:
+    clock = SystemClock()
     http = NodeHttp(
         Endpoint(
+            name="node",
+            operator="somebody",
             url="http://user:secret@node.example/base?api_key=secret",
-            genesis_block_id=GENESIS,
             api_key="a-key",
-            timeout_s=1,
-            connect_timeout_s=1,
-            attempts=attempts,
             concurrency=4,
             calls_per_s=calls_per_s,
         ),
-        metrics=Metrics(),
+        Treatment(genesis_block_id=GENESIS, timeout_s=1, connect_timeout_s=1, attempts=attempts),
+        counters=NodeCounters(Metrics()),
         transport=httpx.MockTransport(play),
+        now_ms=clock.now_ms,
     )
+    pool = NodePool([http], attempts=attempts, now_ms=clock.now_ms)
     try:
-        yield Node(http, checks_root=True)
+        yield Node(pool, checks_root=True)
     finally:
         await http.close()
 

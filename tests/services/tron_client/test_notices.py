@@ -10,11 +10,12 @@ import pytest
 from devnet.chain_pb2 import AccountPermissionUpdateContract, Permission
 from devnet.chain_pb2 import Key as AccountKey
 from devnet.control.contract_orders import ContractOrders
+from devnet.forks import Fate
 from devnet.genesis import CUSTOMERS
 from services.tron_client.domain.notices import EFFECTS, NoticeKind, parameter_notices
 from services.tron_client.domain.parameters import FEES
 from services.tron_client.service.vigil import HEAD_LAG, SOLID_STALL
-from services.tron_client.store import NOTICE_FEED
+from services.tron_client.store.schema import NOTICE_FEED
 from shared.clock import HeldClock
 from shared.models.alarms import Severity
 from tests.services.tron_client.bench import (
@@ -151,6 +152,31 @@ async def test_what_is_not_solid_raises_nothing_yet(world: World, tmp_path: Path
         assert await announced(bench) == []
 
 
+@pytest.mark.parametrize(
+    ("fate", "kinds"),
+    [(Fate.DROP, []), (Fate.WAIT, ["usdt_blacklisted", "usdt_paused"])],
+)
+async def test_h8_what_a_fork_takes_back_is_told_once_or_never(
+    bench: Bench, fate: Fate, kinds: list[str]
+) -> None:
+    """What was seen in a block that is orphaned is told of from its solid block, if it has one."""
+    watched = bench.world.payee.address
+    orders(bench.world).set_black_listed(watched, listed=True)
+    orders(bench.world).set_paused(paused=True)
+    await bench.mine(3)
+    orphan = bench.sight.current().head.height - 2
+    before = await bench.store.block_at(orphan)
+    assert before is not None
+    assert before.touches
+
+    bench.world.devnet.node.reorganise(3, fate=fate)
+    await bench.mine(BLOCKS_TO_SOLID + 5)
+    events = await bench.told(NOTICE_FEED)
+    assert sorted(each.object["kind"] for each in events) == kinds
+    assert before.id not in {each.object["block"]["block_id"] for each in events}
+    assert [kind for kind, _ in await announced(bench)] == kinds
+
+
 async def test_calls_do_not_grow_with_what_happens_to_addresses_that_nobody_watches(
     bench: Bench,
 ) -> None:
@@ -209,10 +235,25 @@ async def test_a_change_of_parameters_is_noticed_over_a_restart(
         assert await announced(bench) == [("fee_parameters_changed", "chain")]
 
 
+async def test_parameters_that_change_twice_within_a_moment_are_announced_twice(
+    world: World, tmp_path: Path
+) -> None:
+    """The clock of a machine may stand, or be set back to where it was."""
+    clock = HeldClock(world.devnet.node.clock.now_ms())
+    async with benched(world, tmp_path, clock=clock) as bench:
+        await bench.service.chain.refresh_parameters()
+        for fee_sun in (210, 420):
+            world.devnet.teller.set_parameters({11: fee_sun})
+            world.mine()
+            await bench.service.chain.refresh_parameters()
+        changes = [each.object["changes"][0]["after"] for each in await bench.told(NOTICE_FEED)]
+        assert changes == ["210", "420"]
+
+
 def test_a_parameter_that_appears_or_goes_is_a_change_and_a_figure_of_use_is_none() -> None:
     before = {"getEnergyFee": 1, "getGone": 2, "getTotalEnergyAverageUsage": 5}
     after = {"getEnergyFee": 1, "getNew": 3, "getTotalEnergyAverageUsage": 9}
-    (notice,) = parameter_notices(before, after, now_ms=START_MS)
+    (notice,) = parameter_notices(before, after, reading=1, now_ms=START_MS)
     assert [(each.name, each.before, each.after) for each in notice.changes] == [
         ("getGone", 2, None),
         ("getNew", None, 3),

@@ -13,7 +13,8 @@ from services.tron_client.domain.blocks import (
     Log,
     Receipt,
 )
-from services.tron_client.domain.notices import EFFECTS, notice_view, notices
+from services.tron_client.domain.happenings import notices
+from services.tron_client.domain.notices import EFFECTS, notice_view
 from shared.tron.address import evm_bytes
 from shared.tron.keccak import keccak256
 from tests.services.tron_client.bench import TOKEN

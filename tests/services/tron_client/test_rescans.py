@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from devnet.control.contract_orders import ContractOrders
+from devnet.genesis import CUSTOMERS
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.rescans import ImpossibleRange, Rescan, Span, scheduled
 from services.tron_client.scanner.stalls import FAILURES_TO_ALARM
-from services.tron_client.store import TRANSFER_FEED
+from services.tron_client.store.schema import NOTICE_FEED, TRANSFER_FEED
 from shared.models.tron_client import RescanState
 from shared.tron.address import EVM_LENGTH, address_from_bytes
 from tests.services.tron_client.bench import (
@@ -53,6 +55,29 @@ async def test_h11_a_watch_with_an_earlier_birth_is_told_of_its_past(
 
         assert await confirmed(bench) == [str(each) for each in range(1, 11)]
         assert (await bench.coverage.digest()).rescans_pending == 0
+
+
+async def test_h11_what_happened_to_an_address_in_its_past_is_told_once(
+    world: World, tmp_path: Path
+) -> None:
+    """A black-listing that was scanned without the watch; what happened to USDT itself is no news."""
+    orders = ContractOrders(world.devnet.teller)
+    async with benched(world, tmp_path) as bench:
+        await bench.scan()
+        birth = bench.sight.current().head.height
+        orders.set_black_listed(world.payee.address, listed=True)
+        orders.set_black_listed(CUSTOMERS[5].key.address, listed=True)
+        orders.set_paused(paused=True)
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        assert [each.type for each in await bench.told(NOTICE_FEED)] == ["chain.usdt_paused"]
+        await bench.coverage.watch([bench.other])
+        await bench.coverage.watch([world.to], birth_height=birth)
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        await bench.rescan()
+        await bench.coverage.rescan(1, birth + 5)
+        await bench.rescan()
+        told = [(each.type, each.object["subject"]) for each in await bench.told(NOTICE_FEED)]
+        assert told == [("chain.usdt_paused", "usdt"), ("chain.usdt_blacklisted", world.to)]
 
 
 @pytest.mark.parametrize("batch_blocks", [1, 2, 10, 100])

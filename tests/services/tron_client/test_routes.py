@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,29 @@ async def test_a_stream_begins_after_the_last_event_that_its_client_had(
         other = await caller.http.get(path, headers={**headers, "Last-Event-ID": "other.1"})
         assert other.status_code == 409
         assert (await caller.http.get(path)).status_code == 401
+
+
+async def test_one_reader_too_many_is_told_to_come_back(world: World, tmp_path: Path) -> None:
+    async with called(world, tmp_path, streams=Streams(limit=0)) as caller:
+        refused = await caller.ask("GET", "/transfers/stream", Scope.CHAIN_READ)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+
+
+async def test_a_long_poll_ends_with_the_first_event_or_with_its_time(caller: Caller) -> None:
+    async def poll(wait_s: int) -> Any:
+        return await caller.read(
+            "/transfers/feed", params={"after": start, "wait_s": wait_s, "limit": 500}
+        )
+
+    await caller.ask("PUT", "/watches", Scope.CHAIN_WATCH, json={"addresses": [caller.world.to]})
+    start = (await caller.read("/transfers/feed"))["next"]
+    assert (await poll(1))["items"] == []
+    readers = [asyncio.create_task(poll(30)) for _ in range(20)]
+    caller.world.pay_usdt(5)
+    caller.world.mine()
+    async with asyncio.timeout(25):
+        pages = await asyncio.gather(*readers)
+    assert {page["items"][0]["id"] for page in pages} == {pages[0]["items"][0]["id"]}
 
 
 async def test_a_submitted_transaction_gets_its_verdict(caller: Caller) -> None:

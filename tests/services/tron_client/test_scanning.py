@@ -14,7 +14,7 @@ from devnet.genesis import GENESIS_BLOCK_ID
 from services.tron_client.abi_reader import AbiReader
 from services.tron_client.domain.blocks import ForkBelowSolid, InconsistentBlock
 from services.tron_client.node.errors import NodeUnavailable, WrongChain
-from services.tron_client.store import TRANSFER_FEED
+from services.tron_client.store.schema import TRANSFER_FEED
 from shared.tron.address import address_from_bytes
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
@@ -229,6 +229,27 @@ async def test_h8_the_solid_tree_is_right_about_what_was_seen(world: World, tmp_
             ("transfer.confirmed", 0),
             ("transfer.retracted", 1),
         ]
+
+
+async def test_h8_a_receipt_without_its_log_at_the_head_loses_no_deposit(
+    world: World, tmp_path: Path
+) -> None:
+    """The call names the payee under the witnesses' signatures: the block is read again when solid."""
+
+    def without_logs(path: str, _asked: Any, answer: Any) -> Any:
+        if path == "/wallet/gettransactioninfobyblocknum":
+            return [{**each, "log": []} for each in answer]
+        return answer
+
+    wire = SpoiledWire(world.devnet, without_logs)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        await bench.coverage.watch([world.to])
+        world.pay_usdt(5)
+        await bench.mine()
+        assert await bench.transfer_events() == []
+        await bench.mine(BLOCKS_TO_SOLID)
+        assert await bench.transfer_events() == [("confirmed", "5")]
 
 
 async def test_a_fork_retracts_and_another_block_brings_it_back(bench: Bench) -> None:

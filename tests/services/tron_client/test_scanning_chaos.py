@@ -24,7 +24,7 @@ from devnet.keys import Key
 from devnet.rejection import RejectedError
 from devnet.scenarios.registry import SCENARIOS
 from devnet.traffic import Load
-from services.tron_client.store import TRANSFER_FEED
+from services.tron_client.store.schema import TRANSFER_FEED
 from shared.config import process_environment
 from shared.errors import Problem
 from shared.tron.abi import TRANSFER_TOPIC

@@ -23,7 +23,7 @@ from services.tron_client.domain.tokens import (
     parse_token,
 )
 from services.tron_client.node.reading import read_receipt
-from services.tron_client.store import TOKEN_FEED, TRANSFER_FEED
+from services.tron_client.store.schema import TOKEN_FEED, TRANSFER_FEED
 from shared.tron.address import evm_bytes, parse_address
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,

@@ -14,14 +14,13 @@ import pytest
 from devnet.chain_pb2 import Transaction
 from devnet.forks import Fate
 from services.tron_client.domain.progress import NothingScanned
-from services.tron_client.domain.transactions import (
+from services.tron_client.domain.submissions import (
     NotATransaction,
-    Outcome,
     SentAlready,
     TransactionOfAnother,
-    UnknownTransaction,
 )
-from services.tron_client.store import TRANSACTION_FEED
+from services.tron_client.domain.transactions import Outcome, UnknownTransaction
+from services.tron_client.store.schema import TRANSACTION_FEED
 from shared.models.tron_client import BroadcastOutcome
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
@@ -220,7 +219,9 @@ async def test_a_verdict_can_be_waited_for(bench: Bench) -> None:
     assert (await waiting).state == "confirmed"
     with pytest.raises(UnknownTransaction):
         await bench.service.transactions.transaction("ab" * 32, wait_s=0)
-    assert [each.id for each in await bench.service.transactions.lookup(["ab" * 32, taken.id])] == [taken.id]
+    assert [each.id for each in await bench.service.transactions.lookup(["ab" * 32, taken.id])] == [
+        taken.id
+    ]
 
 
 async def test_a_rejection_after_an_unknown_stays_unknown(bench: Bench) -> None:

@@ -111,7 +111,8 @@ async def test_a_rescan_is_asked_for_once_and_shows_its_progress(caller: Caller)
 async def test_h5_outgoing_transactions_come_with_their_bytes(caller: Caller) -> None:
     world = caller.world
     owner = address_from_bytes(world.payer.address)
-    txid = world.pay_trx(5)
+    transaction = world.transfer(5)
+    txid = world.devnet.node.broadcast(transaction).txid.hex()
     world.mine(25)
     await caller.until_ready()
     body = {"owners": [owner], "first_height": 1, "last_height": 10**6}
@@ -119,6 +120,10 @@ async def test_h5_outgoing_transactions_come_with_their_bytes(caller: Caller) ->
     (found,) = answer.json()["transactions"]
     assert (found["txid"], found["owner"], found["succeeded"]) == (txid, owner, True)
     assert answer.json()["last_height"] < 10**6
+    raw_data = transaction.raw_data.SerializeToString(deterministic=True)
+    assert found["raw_data"] == raw_data.hex()
+    assert found["signatures"] == [each.hex() for each in transaction.signature]
+    assert found["block"]["height"] == world.devnet.node.chain.height_of(bytes.fromhex(txid))
 
 
 async def test_other_tokens_have_a_feed_that_is_acknowledged(caller: Caller) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from devnet.chain_pb2 import AccountPermissionUpdateContract, Permission
 from devnet.chain_pb2 import Key as PermissionKey
+from devnet.forks import Fate
 from devnet.genesis import CUSTOMERS, FAUCET, GENESIS_TIME_MS, WITNESSES
 from devnet.keys import Key
 from devnet.permissions import ACTIVE_OPERATIONS
@@ -27,12 +28,14 @@ from services.tron_client.scanner.witnesses import (
     DISAGREEMENT,
     ONE_OPERATOR,
     PERIOD_MS,
+    SIGNED_TWICE,
     SUBJECT,
     Witnesses,
 )
 from services.tron_client.store.witnesses import WitnessStore
 from shared.clock import HeldClock
 from shared.models.alarms import Severity
+from shared.tron.address import Address
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,
@@ -460,3 +463,25 @@ async def test_h9_a_key_from_an_earlier_period_is_followed_and_borne_out(bench: 
     assert await known_to(bench, renewed) is Standing.KNOWN
     assert bench.calls()["/wallet/listwitnesses"] == asked + 1
     assert bench.sight.current().head.height == bench.world.devnet.node.chain.head.number
+
+
+async def test_h9_a_witness_that_signs_two_blocks_of_one_height_is_told_of(bench: Bench) -> None:
+    """While all others are away the branch begins with the maker of the block that it replaces."""
+    node = bench.world.devnet.node
+    await bench.mine()
+    head = await bench.store.block_at(bench.sight.current().head.height)
+    assert head is not None
+    places = [text(each.address) for each in WITNESSES]
+    node.set_absent({*range(len(WITNESSES))} - {places.index(Address(head.witness))})
+    node.reorganise(1, fate=Fate.DROP)
+    await bench.scan()
+    assert bench.sight.current().head.height == node.chain.head.number
+    assert bench.alarms.severities[SIGNED_TWICE, head.witness] is Severity.WARNING
+    assert f"has signed two blocks {head.height}" in bench.alarms.open[SIGNED_TWICE, head.witness]
+
+
+async def test_h9_a_fork_of_different_witnesses_calls_nobody(bench: Bench) -> None:
+    await bench.mine(3)
+    bench.world.devnet.node.reorganise(3, fate=Fate.DROP)
+    await bench.scan()
+    assert bench.alarms.open == {}

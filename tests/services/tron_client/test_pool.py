@@ -1,0 +1,224 @@
+"""Which node is asked, which next, and when one is left alone."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.node import Lane
+from services.tron_client.node.breakers import BreakerState
+from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
+from services.tron_client.node.http import Head, NodeState
+from services.tron_client.node.pool import LAG_MS
+from tests.services.tron_client.pooling import NOON_MS, Player, pooled
+
+GOOD = {"it": "is"}
+SUSPENDED = httpx.Response(
+    429,
+    json={
+        "Error": "request rate exceeded the allowed_rps(10), and the query server"
+        " is suspended for 7 s"
+    },
+)
+FORBIDDEN = httpx.Response(
+    403,
+    json={
+        "success": False,
+        "error": "The key exceeds the frequency limit(15), and the query server is suspended for 7s",
+        "statusCode": 403,
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"Error": "class java.lang.IllegalAccessException : lack of computing resources"},
+        {"Error": "class org.tron.core.exception.BadItemException : no"},
+        {"success": False, "error": "not today", "statusCode": 400},
+        httpx.Response(404, json={"Error": "this API is unavailable due to config"}),
+        httpx.Response(200, text="this API is closed because this node is a lite fullnode"),
+        httpx.Response(502, text="<html>"),
+        httpx.Response(500, json={"any": "thing"}),
+        SUSPENDED,
+        FORBIDDEN,
+        httpx.ReadTimeout("late"),
+        httpx.ConnectError("away"),
+        httpx.RemoteProtocolError("cut"),
+    ],
+)
+async def test_what_one_node_does_not_answer_the_next_one_does(bad: Any) -> None:
+    pooled_ = pooled(Player([bad]), Player([GOOD]))
+    assert await pooled_.ask() == GOOD
+    assert pooled_.counts() == [1, 1]
+
+
+async def test_the_first_node_is_asked_alone_while_it_answers() -> None:
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]))
+    for _ in range(5):
+        await pooled_.ask()
+    assert pooled_.counts() == [5, 0]
+
+
+async def test_nodes_of_one_priority_share_by_weight() -> None:
+    heavy = {"priority": 0, "weight": 9}
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]), endpoints=[heavy, {"priority": 0}])
+    for _ in range(400):
+        await pooled_.ask()
+    assert sum(pooled_.counts()) == 400
+    assert pooled_.counts()[0] > 2 * pooled_.counts()[1] > 0
+
+
+async def test_an_answer_that_contradicts_itself_is_asked_of_the_next_node() -> None:
+    pooled_ = pooled(Player([{"height": 1}]), Player([{"height": 2}]))
+
+    def read(answer: dict[str, int]) -> int:
+        if answer["height"] != 2:
+            raise InconsistentBlock("another height")
+        return answer["height"]
+
+    assert await pooled_.pool.ask("/wallet/any", {}, lane=Lane.CHAIN, read=read) == 2
+    pooled_.players[1].answers = [{"height": 3}]
+    with pytest.raises(InconsistentBlock):
+        await pooled_.pool.ask("/wallet/any", {}, lane=Lane.CHAIN, read=read)
+
+
+async def test_a_suspended_node_is_left_alone_for_as_long_as_it_says() -> None:
+    pooled_ = pooled(Player([SUSPENDED, GOOD]), Player([GOOD]))
+    await pooled_.ask()
+    assert pooled_.nodes[0].state is NodeState.QUIET
+    for _ in range(3):
+        await pooled_.ask()
+    assert pooled_.counts() == [1, 4]
+    pooled_.times.pass_s(6.9)
+    await pooled_.ask()
+    assert pooled_.counts() == [1, 5]
+    pooled_.times.pass_s(0.2)
+    await pooled_.ask()
+    assert pooled_.counts() == [2, 5]
+
+
+async def test_when_all_ask_for_quiet_nobody_is_asked() -> None:
+    pooled_ = pooled(Player([SUSPENDED]), Player([FORBIDDEN]))
+    with pytest.raises(NodeUnavailable):
+        await pooled_.ask()
+    with pytest.raises(NodeUnavailable) as refused:
+        await pooled_.ask()
+    assert refused.value.retry_after_s == 7
+    assert pooled_.counts() == [1, 1]
+
+
+async def test_a_node_that_keeps_failing_is_tried_again_one_call_at_a_time() -> None:
+    pooled_ = pooled(Player([httpx.ConnectError("away")]), Player([GOOD]))
+    first = pooled_.nodes[0]
+    for _ in range(6):
+        await pooled_.ask()
+    assert pooled_.counts() == [3, 6], "after three failures it is asked no more"
+    assert first.breaker.state is BreakerState.OPEN
+    pooled_.times.pass_s(1.1)
+    await pooled_.ask()
+    assert pooled_.counts() == [4, 7], "one trial"
+    await pooled_.ask()
+    assert pooled_.counts() == [4, 8]
+    pooled_.times.pass_s(1.1)
+    await pooled_.ask()
+    assert pooled_.counts() == [4, 9], "the pause has doubled"
+    pooled_.times.pass_s(1.0)
+    pooled_.players[0].answers = [GOOD]
+    await pooled_.ask()
+    await pooled_.ask()
+    assert pooled_.counts() == [6, 9]
+    assert first.breaker.state is BreakerState.CLOSED
+    assert first.state is NodeState.READY
+
+
+async def test_the_last_node_there_is_is_asked_however_often_it_failed() -> None:
+    pooled_ = pooled(Player([*[httpx.ConnectError("away")] * 5, GOOD]))
+    for _ in range(5):
+        with pytest.raises(NodeUnavailable):
+            await pooled_.ask()
+    assert await pooled_.ask() == GOOD
+
+
+async def test_a_node_that_refuses_is_not_thought_broken() -> None:
+    pooled_ = pooled(Player([{"Error": "class a.b.Exception : no"}]), Player([GOOD]))
+    for _ in range(5):
+        await pooled_.ask()
+    assert pooled_.counts() == [5, 5]
+    assert pooled_.nodes[0].breaker.state is BreakerState.CLOSED
+
+
+async def test_what_all_refuse_is_refused() -> None:
+    no = {"Error": "class a.b.Exception : no"}
+    pooled_ = pooled(Player([no]), Player([no]), attempts=5)
+    with pytest.raises(NodeRefused):
+        await pooled_.ask()
+    assert pooled_.counts() == [1, 1], "the same question gets the same answer"
+
+
+@pytest.mark.parametrize("away_ms", [LAG_MS + 1, -LAG_MS - 1])
+async def test_a_node_whose_head_is_far_from_the_clock_is_the_second_choice(away_ms: int) -> None:
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]))
+    pooled_.nodes[0].head = Head(height=1, timestamp_ms=NOON_MS - away_ms, at_ms=NOON_MS)
+    pooled_.nodes[1].head = Head(height=9, timestamp_ms=NOON_MS - LAG_MS, at_ms=NOON_MS)
+    await pooled_.ask()
+    assert pooled_.counts() == [0, 1]
+    pooled_.players[1].answers = [httpx.ConnectError("away")]
+    assert await pooled_.ask() == GOOD
+    assert pooled_.counts() == [1, 2]
+
+
+async def test_h17_a_node_of_another_network_is_asked_for_its_genesis_and_nothing_else() -> None:
+    pooled_ = pooled(Player([GOOD], genesis="ab" * 32), Player([GOOD]))
+    assert await pooled_.ask() == GOOD
+    assert await pooled_.ask() == GOOD
+    assert pooled_.counts() == [0, 2]
+    assert pooled_.nodes[0].state is NodeState.WRONG_CHAIN
+    assert "of another network" in str(pooled_.nodes[0].wrong_chain)
+
+
+async def test_h17_when_all_are_of_another_network_that_is_said() -> None:
+    pooled_ = pooled(Player([GOOD], genesis="ab" * 32), Player([GOOD], genesis="cd" * 32))
+    with pytest.raises(WrongChain):
+        await pooled_.ask()
+    assert pooled_.counts() == [0, 0]
+
+
+async def test_an_operator_leads_as_long_as_one_of_its_nodes_can_be_asked() -> None:
+    down = httpx.ConnectError("away")
+    ours = {"operator": "ours"}
+    pooled_ = pooled(
+        Player([down]), Player([GOOD]), Player([GOOD]), endpoints=[ours, ours, {"operator": "they"}]
+    )
+    for _ in range(4):
+        await pooled_.ask()
+    assert pooled_.pool.operators() == ("ours", "they")
+    assert pooled_.counts() == [3, 4, 0]
+    pooled_.players[1].answers = [down]
+    for _ in range(4):
+        assert await pooled_.ask() == GOOD
+    assert pooled_.pool.operators() == ("they", "ours")
+    own = pooled_.pool.of("ours")
+    assert own.operators() == ("ours",)
+    with pytest.raises(NodeUnavailable):
+        await own.ask("/wallet/any", {}, lane=Lane.READ, read=lambda answer: answer)
+    assert own.reason() is not None
+    assert pooled_.pool.reason() is None
+
+
+async def test_the_pool_says_what_is_wrong_only_when_no_node_is_as_it_should_be() -> None:
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]))
+    assert pooled_.pool.reason() is not None, "nobody has been asked yet"
+    await pooled_.ask()
+    assert pooled_.pool.reason() is None
+
+
+async def test_calls_are_counted_by_node_lane_path_and_outcome() -> None:
+    pooled_ = pooled(Player([httpx.ConnectError("away")]), Player([GOOD]))
+    await pooled_.ask(Lane.CHAIN)
+    text = pooled_.metrics.render().decode()
+    said = 'endpoint="n0",lane="chain",outcome="failed",path="/wallet/getsomething"'
+    assert f"lucid_node_calls_total{{{said}}} 1.0" in text
+    said = 'endpoint="n1",lane="chain",outcome="answered",path="/wallet/getsomething"'
+    assert f"lucid_node_calls_total{{{said}}} 1.0" in text
