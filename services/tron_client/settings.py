@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 
 from services.tron_client.domain.credits import CreditPolicy
 from services.tron_client.domain.tokens import Token, parse_token
+from services.tron_client.node.client import BROADCAST_NODES
 from services.tron_client.node.endpoints import Endpoint, operator_of
 from services.tron_client.node.files import read_endpoints
 from services.tron_client.node.pages import PAGE_ITEMS, Bounds
@@ -72,7 +73,7 @@ class Settings(ServiceSettings):
         description="A node of another operator; its key is the file second-api-key among the secrets.",
     )
     broadcast_nodes: int = Field(
-        default=3,
+        default=BROADCAST_NODES,
         ge=1,
         le=16,
         validation_alias="BROADCAST_NODES",

@@ -46,7 +46,8 @@ class Budget:
     def admits(self, lane: Lane) -> bool:
         """Tell whether a lane may still ask today."""
         self._turn()
-        return not self.calls_per_day or self._calls < self._granted(lane)
+        is_limited = self.calls_per_day > 0 and lane in DAILY_PERCENT
+        return not is_limited or self._calls < self._granted(lane)
 
     def count(self) -> None:
         """Count a call."""
@@ -54,7 +55,7 @@ class Budget:
         self._calls += 1
         self._counted += 1
 
-    def left(self, lane: Lane = Lane.BROADCAST) -> int | None:
+    def left(self, lane: Lane = Lane.VERDICT) -> int | None:
         """Return how many calls a lane has left today; None for any number."""
         self._turn()
         return max(0, self._granted(lane) - self._calls) if self.calls_per_day else None

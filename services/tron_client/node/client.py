@@ -6,7 +6,7 @@ read as "nothing happened".
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from services.tron_client.domain.blocks import INT64_MAX, Anchor, Body, InconsistentBlock, Receipt
 from services.tron_client.node import reading
@@ -27,6 +27,10 @@ from shared.tron import abi
 from shared.tron.address import Address, address_bytes
 
 T = TypeVar("T")
+
+
+BROADCAST_NODES: Final = 3
+"""How many nodes are handed the same bytes, unless said otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Node:
         checks_root: bool,
         lane: Lane = Lane.CHAIN,
         solid_lane: Lane = Lane.VERDICT,
-        broadcast_nodes: int = 1,
+        broadcast_nodes: int = BROADCAST_NODES,
     ) -> None:
         self._pool = pool
         self._checks_root = checks_root

@@ -27,7 +27,7 @@ class Endpoint:
 
     name: str
     operator: str
-    url: str
+    url: str = field(repr=False)
     api_key: str | None = field(default=None, repr=False)
     priority: int = 0
     weight: int = 1

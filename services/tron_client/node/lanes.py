@@ -24,13 +24,15 @@ SHARES: Final[Mapping[Lane, float]] = {
 """Of the calls a second that a node grants, what a lane has for certain; a broadcast never waits."""
 
 DAILY_PERCENT: Final[Mapping[Lane, int]] = {
-    Lane.BROADCAST: 100,
     Lane.VERDICT: 100,
     Lane.CHAIN: 90,
     Lane.CATCH_UP: 80,
     Lane.READ: 80,
 }
-"""How far a lane may go into the day's calls; what is above is kept for the lanes above it."""
+"""How far a lane may go into the day's calls; what is above is kept for the lanes above it.
+
+A broadcast is never held back here: whether it is one too many is for the node to say.
+"""
 
 _OWN_BURST_S: Final = 1.0
 _SPARE_BURST_S: Final = 1.0

@@ -365,11 +365,12 @@ async def benched(
     tokens: Iterable[Token] = (),
     batch_blocks: int = 10,
     credit_policy: CreditPolicy | None = None,
+    pool: NodePool | None = None,
 ) -> AsyncIterator[Bench]:
     """Put the parts together on one database; ``others`` are nodes of other operators."""
     clock = clock or world.devnet.node.clock
     metrics = Metrics()
-    http = node_http(
+    http = pool or node_http(
         transport or Wire(world.devnet), metrics=metrics, genesis=genesis, attempts=attempts
     )
     node = Node(http, checks_root=True)
@@ -388,10 +389,21 @@ async def benched(
         held_blocks=1_000,
     )
     alarms = NotedAlarms()
+    kept = Alarms(storage=storage, clock=clock, new_id=new_id, metrics=metrics)
+    await kept.load()
+    endpoints = Endpoints(
+        pool=http,
+        node=node,
+        checks_root=True,
+        store=UsageStore(store),
+        alarms=kept,
+        clock=clock,
+        metrics=metrics,
+    )
     ledger = LedgerClock(storage, clock)
     await ledger.load()
     agreement = Agreement(
-        operators=lambda: {"own": node, **(others or {})},
+        operators=lambda: {**endpoints.operators(), **(others or {})},
         store=CreditStore(store),
         sight=sight,
         clock=clock,
@@ -408,7 +420,7 @@ async def benched(
         stall=Stall("scan_stalled", alarms),
         proofs=Proofs(
             witnesses=Witnesses(
-                operators=lambda: {"own": node, **(others or {})},
+                operators=lambda: {**endpoints.operators(), **(others or {})},
                 store=WitnessStore(store),
                 clock=clock,
                 alarms=alarms,
@@ -439,16 +451,14 @@ async def benched(
         clock=clock,
         policy=TrackPolicy(rebroadcast_interval_s=6, submit_timeout_s=2),
         gate=gate,
-        judges=lambda: {"own": node, **(others or {})},
+        judges=lambda: {**endpoints.operators(), **(others or {})},
         alarms=alarms,
     )
-    kept = Alarms(storage=storage, clock=clock, new_id=new_id, metrics=metrics)
-    await kept.load()
     vigil = Vigil(
         sight=sight,
         alarms=kept,
         operators=Operators(
-            others=lambda: dict(heard or {}),
+            others=lambda: {**endpoints.others(), **(heard or {})},
             store=store,
             sight=sight,
             alarms=kept,
@@ -505,15 +515,7 @@ async def benched(
         vigil=vigil,
         operators=vigil.operators,
         dials=dials,
-        endpoints=Endpoints(
-            pool=http,
-            node=node,
-            checks_root=True,
-            store=UsageStore(store),
-            alarms=kept,
-            clock=clock,
-            metrics=metrics,
-        ),
+        endpoints=endpoints,
     )
     try:
         yield Bench(

@@ -1,17 +1,30 @@
 """Which node is asked, which next, and when one is left alone."""
 
+import asyncio
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from services.tron_client.domain.blocks import InconsistentBlock
-from services.tron_client.node import Lane
+from services.tron_client.node import (
+    Endpoint,
+    Lane,
+    NodeCounters,
+    NodeHttp,
+    NodePool,
+    Treatment,
+)
 from services.tron_client.node.breakers import BreakerState
+from services.tron_client.node.client import Node
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
 from services.tron_client.node.http import Head, NodeState
+from services.tron_client.node.outcomes import Accepted, Rejected
 from services.tron_client.node.pool import LAG_MS
-from tests.services.tron_client.pooling import NOON_MS, Player, pooled
+from shared.metrics import Metrics
+from shared.tron.address import address_from_bytes
+from tests.services.tron_client.pooling import GENESIS, GENESIS_PATH, NOON_MS, Player, pooled
 
 GOOD = {"it": "is"}
 SUSPENDED = httpx.Response(
@@ -115,7 +128,7 @@ async def test_a_node_that_keeps_failing_is_tried_again_one_call_at_a_time() -> 
     for _ in range(6):
         await pooled_.ask()
     assert pooled_.counts() == [3, 6], "after three failures it is asked no more"
-    assert first.breaker.state is BreakerState.OPEN
+    assert str(first.breaker.state) == BreakerState.OPEN
     pooled_.times.pass_s(1.1)
     await pooled_.ask()
     assert pooled_.counts() == [4, 7], "one trial"
@@ -129,7 +142,7 @@ async def test_a_node_that_keeps_failing_is_tried_again_one_call_at_a_time() -> 
     await pooled_.ask()
     await pooled_.ask()
     assert pooled_.counts() == [6, 9]
-    assert first.breaker.state is BreakerState.CLOSED
+    assert str(first.breaker.state) == BreakerState.CLOSED
     assert first.state is NodeState.READY
 
 
@@ -222,3 +235,101 @@ async def test_calls_are_counted_by_node_lane_path_and_outcome() -> None:
     assert f"lucid_node_calls_total{{{said}}} 1.0" in text
     said = 'endpoint="n1",lane="chain",outcome="answered",path="/wallet/getsomething"'
     assert f"lucid_node_calls_total{{{said}}} 1.0" in text
+
+
+TXID = "ab" * 32
+ACCEPTED = {"result": True, "txid": TXID}
+EXPIRED = {"code": "TRANSACTION_EXPIRATION_ERROR", "txid": TXID, "message": ""}
+DUPLICATE = {"code": "DUP_TRANSACTION_ERROR", "txid": TXID, "message": ""}
+BUSY = {"code": "SERVER_BUSY", "txid": TXID, "message": ""}
+POOR = {"code": "CONTRACT_VALIDATE_ERROR", "txid": TXID, "message": ""}
+BAD_SIGNATURE = {"code": "SIGERROR", "txid": TXID, "message": ""}
+AWAY = httpx.ConnectError("away")
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ([ACCEPTED, AWAY], "accepted"),
+        ([AWAY, ACCEPTED], "accepted"),
+        ([BAD_SIGNATURE, ACCEPTED], "accepted"),
+        ([BAD_SIGNATURE, BAD_SIGNATURE], "rejected SIGERROR"),
+        ([BAD_SIGNATURE, POOR], "rejected CONTRACT_VALIDATE_ERROR"),
+        ([BUSY, BAD_SIGNATURE], "rejected SERVER_BUSY"),
+        ([POOR, AWAY], "unknown"),
+        ([AWAY, POOR], "unknown"),
+        ([BAD_SIGNATURE, DUPLICATE], "unknown"),
+        ([POOR, EXPIRED], "unknown"),
+        ([AWAY, AWAY], "unknown"),
+        ([SUSPENDED, POOR], "unknown"),
+        ([{"any": "thing"}, POOR], "unknown"),
+        ([httpx.Response(200, text="<html>"), BAD_SIGNATURE], "unknown"),
+    ],
+)
+async def test_what_several_nodes_make_of_the_same_bytes(said: list[Any], made: str) -> None:
+    pooled_ = pooled(*(Player([each]) for each in said))
+    node = Node(pooled_.pool, checks_root=True, broadcast_nodes=3)
+    outcome = await node.broadcast(b"signed", txid=TXID)
+    code = f" {outcome.code}" if isinstance(outcome, Rejected) else ""
+    assert f"{type(outcome).__name__.lower()}{code}" == made
+    assert pooled_.counts() == [1, 1], "once each, whatever they say"
+
+
+async def test_a_broadcast_goes_to_different_operators_first_and_to_no_more_than_was_set() -> None:
+    ours = {"operator": "ours"}
+    pooled_ = pooled(
+        *(Player([ACCEPTED]) for _ in range(4)), endpoints=[ours, ours, {"operator": "they"}, ours]
+    )
+    node = Node(pooled_.pool, checks_root=True, broadcast_nodes=2)
+    assert isinstance(await node.broadcast(b"signed", txid=TXID), Accepted)
+    assert pooled_.counts() == [1, 0, 1, 0]
+
+
+async def test_a_broadcast_does_not_wait_long_for_the_others_once_it_was_taken() -> None:
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == GENESIS_PATH:
+                return httpx.Response(200, json={"blockID": GENESIS})
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError("nobody comes")
+
+    begun = asyncio.Event()
+    quick = pooled(Player([ACCEPTED]))
+    slow = NodeHttp(
+        Endpoint(name="slow", operator="slow", url="http://slow"),
+        Treatment(genesis_block_id=GENESIS, timeout_s=3_600, connect_timeout_s=1, attempts=1),
+        counters=NodeCounters(Metrics()),
+        transport=Slow(),
+        now_ms=lambda: NOON_MS,
+    )
+    pool = NodePool([slow, *quick.nodes], attempts=1, now_ms=lambda: NOON_MS)
+    node = Node(pool, checks_root=True, broadcast_nodes=2)
+    async with asyncio.timeout(60):  # an hour, if it waited
+        outcome = await node.broadcast(b"signed", txid=TXID)
+    assert isinstance(outcome, Accepted)
+    assert begun.is_set()
+
+
+async def test_catching_up_is_asked_for_in_a_lane_of_its_own() -> None:
+    pooled_ = pooled(Player([{}]))
+    node = Node(pooled_.pool, checks_root=True)
+    await node.receipts(1)
+    await node.solid_head()
+    await node.account(address_from_bytes(bytes(20)))
+    bulk = node.for_catching_up()
+    await bulk.receipts(1)
+    await bulk.solid_head()
+    text = pooled_.metrics.render().decode()
+    counted = (
+        r'calls_total\{endpoint="n0",lane="([a-z_]+)",outcome="answered",path="/wallet([a-z/]+)"'
+    )
+    lanes = re.findall(counted, text)
+    assert sorted(lanes) == [
+        ("catch_up", "/gettransactioninfobyblocknum"),
+        ("catch_up", "solidity/getnowblock"),
+        ("chain", "/getblockbynum"),  # the genesis block
+        ("chain", "/gettransactioninfobyblocknum"),
+        ("read", "/getaccount"),
+        ("verdict", "solidity/getnowblock"),
+    ]
