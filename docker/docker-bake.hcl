@@ -16,7 +16,7 @@ variable "PIP_CA_FILE" { default = "/dev/null" }
 variable "NAMES" {
   default = [
     "tron-client", "payout-router", "wallet-manager", "usdt-manager", "trx-staking",
-    "payment-gateway", "operator", "devnet", "egress-proxy",
+    "payment-gateway", "operator", "devnet", "egress-proxy", "tor",
   ]
 }
 

@@ -118,6 +118,12 @@ class FeedKeeper:
             ("feed", "consumer"),
             registry=metrics.registry,
         )
+        self._waiting = Gauge(
+            "lucid_feed_consumer_age_seconds",
+            "How long the oldest event has waited that a registered consumer has not acknowledged.",
+            ("feed", "consumer"),
+            registry=metrics.registry,
+        )
 
     def loop(self) -> LoopSpec:
         """Return the loop that keeps the feeds."""
@@ -131,6 +137,7 @@ class FeedKeeper:
     async def keep(self) -> bool:
         """Trim every feed and look after its consumers; never more work at once."""
         self._lag.clear()
+        self._waiting.clear()
         missed: set[str] = set()
         for feed in self._feeds.values():
             await self._trim(feed)
@@ -194,6 +201,7 @@ class FeedKeeper:
             self._lag.labels(feed.name, consumer).set(page.end - seq)
             waiting = await self._event_after(feed, seq)
             age_ms = self._clock.now_ms() - waiting.at_ms if waiting else 0
+            self._waiting.labels(feed.name, consumer).set(age_ms // MS_PER_S)
             if age_ms > self._limits.vanished_ms:
                 missed.add(await self._miss(feed, consumer, page.end - seq, age_ms))
             else:

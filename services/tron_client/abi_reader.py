@@ -6,15 +6,61 @@ for view functions only.
 
 import asyncio
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from services.tron_client.node.errors import NodeRefused
+from services.tron_client.node.reading import convert
 from shared.errors import BadRequest, NotFound
 from shared.tron.address import Address
 
-_READS: Final = frozenset({"wallet/getcontract", "wallet/triggerconstantcontract"})
 _VIEWS: Final = frozenset({"view", "pure"})
+
+
+class _Parameter(msgspec.Struct):
+    name: str = ""
+    type: str = ""
+
+
+class _Entry(msgspec.Struct):
+    type: str = ""
+    name: str = ""
+    stateMutability: str = ""  # noqa: N815 - a node's own word
+    inputs: list[_Parameter] = []
+    outputs: list[_Parameter] = []
+
+
+class _Abi(msgspec.Struct):
+    entrys: list[_Entry] = []
+
+
+class _Contract(msgspec.Struct):
+    abi: _Abi = msgspec.field(default_factory=_Abi)
+    bytecode: str = ""
+    name: str = ""
+
+
+class _Ret(msgspec.Struct):
+    ret: str = ""
+
+
+class _Transaction(msgspec.Struct):
+    ret: list[_Ret] = []
+
+
+class _Called(msgspec.Struct):
+    result: dict[str, Any] = {}
+    constant_result: list[str] = []
+    transaction: _Transaction = msgspec.field(default_factory=_Transaction)
+
+
+_READS: Final[Mapping[str, type[Any]]] = {
+    "wallet/getcontract": _Contract,
+    "wallet/triggerconstantcontract": _Called,
+}
+"""What is asked, and the shape of the answer: tronpy takes every answer to be as it should be."""
 
 
 class NotReadable(BadRequest):
@@ -52,6 +98,7 @@ class AbiReader:
         Raises:
             UnknownContract: there is none at the address.
             NotReadable: it has no such view function, or not for these arguments.
+            InconsistentBlock: the node answers with something else.
         """
         client = await self._tron()
         found = await self._contract(client, contract)
@@ -93,7 +140,9 @@ def _client(node: RawReads) -> Any:
         async def make_request(self, method: str, params: Any = None) -> Any:
             if method not in _READS:
                 raise NodeRefused(f"{method} is no read")
-            return await node.read_raw(f"/{method}", dict(params or {}))
+            answer = await node.read_raw(f"/{method}", dict(params or {}))
+            convert(answer, _READS[method], what=f"the answer to {method}")
+            return answer
 
     return tron.AsyncTron(Provider())
 

@@ -9,7 +9,13 @@ from services import tron_client
 from services.tron_client.abi_reader import AbiReader
 from services.tron_client.domain.broadcasting import STOP_FILE
 from services.tron_client.domain.tokens import Tokens
-from services.tron_client.loops import credit_loop, endpoint_loops, loops, reconcile_loop
+from services.tron_client.loops import (
+    credit_loop,
+    endpoint_loops,
+    issuer_loop,
+    loops,
+    reconcile_loop,
+)
 from services.tron_client.node import NodeCounters, NodeHttp, NodePool, Transport, Treatment
 from services.tron_client.node.client import Node
 from services.tron_client.node.endpoints import Endpoint
@@ -48,6 +54,7 @@ from services.tron_client.service.feeds import (
     transfer_source,
     verdict_source,
 )
+from services.tron_client.service.issuer import Issuer
 from services.tron_client.settings import Settings
 from services.tron_client.store import ChainStore
 from services.tron_client.store.balances import BalanceStore
@@ -191,6 +198,7 @@ def create(
             *loops(service, scanner, rescans, tracker, settings),
             *endpoint_loops(endpoints),
             credit_loop(agreement),
+            issuer_loop(Issuer(node=node, usdt=facts.token, alarms=alarms)),
             reconcile_loop(
                 _reconciliation(
                     node,

@@ -8,6 +8,7 @@ from services.tron_client.scanner.reconciliation import Reconciliation
 from services.tron_client.scanner.rescans import Rescans
 from services.tron_client.service import TronClient
 from services.tron_client.service.endpoints import Endpoints
+from services.tron_client.service.issuer import Issuer
 from services.tron_client.settings import Settings
 from services.tron_client.tracker import Tracker
 from shared.clock import MS_PER_S
@@ -17,6 +18,7 @@ _RESCAN_INTERVAL_S: Final = 1.0
 _TRACK_INTERVAL_S: Final = 0.5
 _EXPIRY_INTERVAL_S: Final = 1.0
 _CREDIT_INTERVAL_S: Final = 2.0
+_ISSUER_INTERVAL_S: Final = 600
 _NOTICE_INTERVAL_S: Final = 1.0
 _VIGIL_INTERVAL_S: Final = 5.0
 _DIALS_INTERVAL_S: Final = 5.0
@@ -100,3 +102,13 @@ def reconcile_loop(reconciliation: Reconciliation, settings: Settings) -> LoopSp
 def credit_loop(agreement: Agreement) -> LoopSpec:
     """Return what looks again at deposits that wait to be borne out."""
     return LoopSpec(name="credits", interval_s=_CREDIT_INTERVAL_S, work=agreement.retry)
+
+
+def issuer_loop(issuer: Issuer) -> LoopSpec:
+    """Return what asks USDT whether it is paused."""
+    return LoopSpec(
+        name="issuer",
+        interval_s=_ISSUER_INTERVAL_S,
+        stale_after_s=10 * _ISSUER_INTERVAL_S,
+        work=issuer.look,
+    )

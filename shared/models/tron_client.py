@@ -62,6 +62,8 @@ class ChainParametersView(View):
     activation_fee_sun: int
     activation_bandwidth_fee_sun: int
     memo_fee_sun: int
+    multi_sign_fee_sun: int
+    permission_update_fee_sun: int
     max_fee_limit_sun: int
     free_bandwidth: int
 

@@ -135,3 +135,78 @@ class EstimateView(View):
     revert_reason: str | None
     prices_as_of: TimeText
     prices_age_ms: int
+
+
+class HistoryExtentView(View):
+    """How much of a past an answer holds: blocks from ``since`` to ``until``, newest first.
+
+    Without ``is_complete`` older items of that span are missing; ask again with an ``until_ms`` at the
+    last item's time, whose items then come twice. ``repeated`` counts what a later page told again.
+    """
+
+    is_complete: bool
+    since: TimeText
+    until: TimeText
+    only_solid: bool
+    operator: str
+    pages: int
+    repeated: int
+
+
+class PastTransactionView(View):
+    """A transaction that names the address.
+
+    Its bytes are those of its id; that a block holds it, its result and its cost are a gateway's word.
+    """
+
+    txid: TxidText
+    height: int
+    at: TimeText
+    contract_type: str
+    owner_address: AddressText | None
+    recipient_address: AddressText | None
+    amount_sun: BaseUnitsText | None
+    result: str | None
+    fee_sun: BaseUnitsText
+    energy_used: int
+    bandwidth_used: int
+
+
+class PastTransactionsView(View):
+    """The transactions of an address as a gateway tells them; nothing is credited by them."""
+
+    extent: HistoryExtentView
+    transactions: list[PastTransactionView]
+
+
+class TokenMove(StrEnum):
+    """What a token's event says."""
+
+    TRANSFER = "transfer"
+    APPROVAL = "approval"
+
+
+class PastTokenMoveView(View):
+    """A token's transfer or approval, all of it a gateway's word.
+
+    ``claimed_symbol`` and ``claimed_decimals`` are the contract's own choice: ``is_usdt`` compares the
+    contract. ``value`` is in its smallest unit, of a unique token it is the number.
+    """
+
+    txid: TxidText
+    at: TimeText
+    move: TokenMove
+    token_address: AddressText
+    is_usdt: bool
+    claimed_symbol: str | None
+    claimed_decimals: int | None
+    sender_address: AddressText
+    recipient_address: AddressText
+    value: BaseUnitsText
+
+
+class PastTokenMovesView(View):
+    """The token transfers of an address as a gateway tells them; nothing is credited by them."""
+
+    extent: HistoryExtentView
+    token_transfers: list[PastTokenMoveView]

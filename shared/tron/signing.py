@@ -1,11 +1,14 @@
 """secp256k1 keys and signatures; a key shows its address and nothing else."""
 
-from typing import Final, NoReturn, SupportsIndex, final
+from collections.abc import Callable
+from typing import Final, NoReturn, SupportsIndex, TypeVar, final
 
 from coincurve import PrivateKey, PublicKey
 
 from shared.tron.address import Address, address_from_public_key
 from shared.tron.keccak import keccak256
+
+T = TypeVar("T")
 
 SECRET_LENGTH: Final = 32
 DIGEST_LENGTH: Final = 32
@@ -67,6 +70,10 @@ class SigningKey:
         _require_digest(digest)
         signature = self._key.sign_recoverable(digest, hasher=None)
         return signature[:-1] + bytes([signature[-1] + _FIRST_V])
+
+    def handed_to(self, seal: Callable[[bytes], T]) -> T:
+        """Hand the 32 secret bytes to a function that seals them, and return what it made."""
+        return seal(self._key.secret)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.address})"

@@ -6,7 +6,14 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from shared.access import OPEN_PATHS
-from shared.errors import InvalidFields, MissingScope, NotReady, TooManyRequests, Unauthenticated
+from shared.errors import (
+    BadRequest,
+    InvalidFields,
+    MissingScope,
+    NotReady,
+    TooManyRequests,
+    Unauthenticated,
+)
 from shared.web.problems import declares
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
@@ -45,7 +52,7 @@ def _mended(schema: dict[str, Any], open_prefixes: tuple[str, ...]) -> dict[str,
 def _mend(operation: dict[str, Any], *, is_open: bool) -> None:
     answers = operation["responses"]
     if answers.pop("422", None) is not None:
-        _declare(answers, declares(InvalidFields))
+        _declare(answers, declares(InvalidFields, BadRequest))
     if is_open:
         return
     operation["security"] = [{"bearer": []}]
@@ -53,5 +60,8 @@ def _mend(operation: dict[str, Any], *, is_open: bool) -> None:
 
 
 def _declare(answers: dict[str, Any], declared: dict[int | str, dict[str, Any]]) -> None:
+    """Add what every route may answer to what its own declaration says of the same status."""
     for status, answer in declared.items():
-        answers.setdefault(str(status), answer)
+        told = answers.setdefault(str(status), answer)
+        if answer["description"] not in told["description"]:
+            told["description"] += f"; {answer['description']}"

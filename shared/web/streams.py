@@ -22,11 +22,11 @@ MAX_STREAMS: Final = 16
 LONGEST_S: Final = 600.0
 """After so long a stream ends, and its client comes back with a token that is valid then."""
 
-HEARTBEAT_S: Final = 15
-_PAGE: Final = 100
-_LAST_WORDS_S: Final = 30.0
+LAST_WORDS_S: Final = 30.0
 """How long a client that does not read keeps its stream after that."""
 
+HEARTBEAT_S: Final = 15
+_PAGE: Final = 100
 _HEARTBEAT: Final = b": alive\n\n"
 _RETRY: Final = b"retry: 3000\n\n"
 
@@ -37,11 +37,19 @@ class Streams:
     Args:
         limit: how many at once.
         longest_s: after which one ends.
+        last_words_s: how long a client that does not read keeps its stream after that.
     """
 
-    def __init__(self, *, limit: int = MAX_STREAMS, longest_s: float = LONGEST_S) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = MAX_STREAMS,
+        longest_s: float = LONGEST_S,
+        last_words_s: float = LAST_WORDS_S,
+    ) -> None:
         self._limit = limit
         self._longest_s = longest_s
+        self._last_words_s = last_words_s
         self._open = 0
         self._closing = asyncio.Event()
 
@@ -113,7 +121,7 @@ class Streams:
 
     def longest_s(self) -> float:
         """Return how long a stream may last, its last words included."""
-        return self._longest_s + _LAST_WORDS_S
+        return self._longest_s + self._last_words_s
 
 
 def streams_of(app: Any) -> Streams:
@@ -125,10 +133,11 @@ def streams_of(app: Any) -> Streams:
 class FeedStream(StreamingResponse):
     """One stream, which gives its place back however it ends."""
 
+    media_type = "text/event-stream"
+
     def __init__(self, streams: Streams, source: FeedSource[Any], page: FeedView[Any]) -> None:
         super().__init__(
             streams.events(source, page),
-            media_type="text/event-stream",
             headers={"X-Accel-Buffering": "no"},
         )
         self._streams = streams

@@ -13,7 +13,7 @@ from tests.containers.engine import HARDENED, SERVICES, TWO, Engine
 
 pytestmark = pytest.mark.containers
 
-ALL: Final = (*SERVICES, "operator", "devnet", "egress-proxy")
+ALL: Final = (*SERVICES, "operator", "devnet", "egress-proxy", "tor")
 
 
 def config(engine: Engine, image: str) -> dict[str, Any]:
@@ -91,7 +91,8 @@ def test_an_image_has_no_shell_no_secret_and_its_own_code_alone(
     assert not suspicious
     own = {path.split("/")[3] for path in paths if path.startswith("opt/app/services/")}
     packages = {part for part in own if part and not part.startswith("_") and ".py" not in part}
-    expected = {"operator": {"wallet_manager"}, "devnet": set(), "egress-proxy": set()}
+    expected: dict[str, set[str]] = {each: set() for each in ("devnet", "egress-proxy", "tor")}
+    expected["operator"] = {"wallet_manager"}
     assert packages == expected.get(name, {python_name(name)})
 
 

@@ -24,10 +24,11 @@ from shared.clock import HeldClock
 from shared.config import ServiceSettings
 from shared.metrics import Metrics
 from shared.models.alarms import AlarmState, Severity
-from shared.storage import Schema, SqliteStorage, Stamp, StorageClosed, Unit
+from shared.storage import Schema, Stamp, Storage, StorageClosed, Unit
 from shared.web.alarms import router, watch_alarms
 from shared.web.application import application
 from shared.web.runtime import Runtime
+from tests.engines import Engine, MongoEngine, SqliteEngine
 from tests.support import START_MS, Keys, serving, settings_in
 
 SCHEMA = Schema(service="usdt-manager", version=1, collections=ALARM_COLLECTIONS, feeds=ALARM_FEEDS)
@@ -40,14 +41,19 @@ def numbered() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}_{next(numbers):04d}"
 
 
-async def opened(path: Path) -> SqliteStorage:
-    stamp = Stamp(network="devnet", contract="usdt")
-    return await SqliteStorage.open(path / "alarms.sqlite3", SCHEMA, stamp)
+STAMP = Stamp(network="devnet", contract="usdt")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongodb)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "sqlite":
+        return SqliteEngine(tmp_path)
+    return MongoEngine(request.getfixturevalue("mongo_place"), tmp_path)
 
 
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[SqliteStorage]:
-    database = await opened(tmp_path)
+async def storage(engine: Engine) -> AsyncIterator[Storage]:
+    database = await engine.open(SCHEMA, STAMP)
     yield database
     await database.close()
 
@@ -60,21 +66,21 @@ def clock() -> HeldClock:
 NEW_ID = numbered()
 
 
-def alarms_of(storage: SqliteStorage, clock: HeldClock, metrics: Metrics | None = None) -> Alarms:
+def alarms_of(storage: Storage, clock: HeldClock, metrics: Metrics | None = None) -> Alarms:
     return Alarms(storage=storage, clock=clock, new_id=NEW_ID, metrics=metrics or Metrics())
 
 
-async def told(storage: SqliteStorage) -> list[str]:
+async def told(storage: Storage) -> list[str]:
     page = await storage.read_feed(ALARM_FEED, after=0, limit=1_000)
     return [f"{event.type} {event.object['subject']}" for event in page.events]
 
 
-async def test_an_alarm_survives_the_end_of_the_process(tmp_path: Path, clock: HeldClock) -> None:
-    before = await opened(tmp_path)
+async def test_an_alarm_survives_the_end_of_the_process(engine: Engine, clock: HeldClock) -> None:
+    before = await engine.open(SCHEMA, STAMP)
     await alarms_of(before, clock).raise_alarm("solid_stall", "chain", detail="no new block")
     await before.close()
 
-    after = await opened(tmp_path)
+    after = await engine.open(SCHEMA, STAMP)
     alarms = alarms_of(after, clock)
     assert alarms.reason() is None
     await alarms.load()
@@ -84,7 +90,7 @@ async def test_an_alarm_survives_the_end_of_the_process(tmp_path: Path, clock: H
 
 
 async def test_raising_an_open_alarm_again_counts_and_refreshes_it(
-    storage: SqliteStorage, clock: HeldClock, written: Written
+    storage: Storage, clock: HeldClock, written: Written
 ) -> None:
     alarms = alarms_of(storage, clock)
     for number in range(5):
@@ -104,7 +110,7 @@ async def test_raising_an_open_alarm_again_counts_and_refreshes_it(
 
 
 async def test_what_is_cleared_is_told_once_and_can_be_raised_anew(
-    storage: SqliteStorage, clock: HeldClock, written: Written
+    storage: Storage, clock: HeldClock, written: Written
 ) -> None:
     alarms = alarms_of(storage, clock)
     for _ in range(2):
@@ -119,7 +125,7 @@ async def test_what_is_cleared_is_told_once_and_can_be_raised_anew(
 
 
 async def test_only_critical_alarms_that_nobody_took_on_keep_a_service_from_being_ready(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     await alarms.raise_alarm("fees", "chain", detail="dearer", severity=Severity.WARNING)
@@ -134,7 +140,7 @@ async def test_only_critical_alarms_that_nobody_took_on_keep_a_service_from_bein
 
 
 async def test_an_alarm_that_got_worse_has_to_be_acknowledged_anew(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     await alarms.raise_alarm("lag", "node", detail="slow", severity=Severity.WARNING)
@@ -145,9 +151,7 @@ async def test_an_alarm_that_got_worse_has_to_be_acknowledged_anew(
     assert alarms.open()[0].severity is Severity.CRITICAL
 
 
-async def test_a_person_closes_what_no_program_can(
-    storage: SqliteStorage, clock: HeldClock
-) -> None:
+async def test_a_person_closes_what_no_program_can(storage: Storage, clock: HeldClock) -> None:
     alarms = alarms_of(storage, clock)
     await alarms.raise_alarm("permission_changed", "TXYZ", detail="owner permission changed")
     alarm = alarms.open()[0]
@@ -165,7 +169,7 @@ async def test_a_person_closes_what_no_program_can(
 
 
 async def test_an_alarm_put_into_a_unit_stands_exactly_when_the_unit_does(
-    storage: SqliteStorage, clock: HeldClock, written: Written
+    storage: Storage, clock: HeldClock, written: Written
 ) -> None:
     alarms = alarms_of(storage, clock)
     lost, kept = Unit(), Unit()
@@ -180,7 +184,7 @@ async def test_an_alarm_put_into_a_unit_stands_exactly_when_the_unit_does(
 
 
 async def test_what_was_put_twice_before_it_showed_becomes_one_alarm(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     for number in (1, 2, 3):
@@ -197,7 +201,7 @@ async def test_what_was_put_twice_before_it_showed_becomes_one_alarm(
 
 
 async def test_an_alarm_raised_while_another_of_its_name_was_put_becomes_one_with_it(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     unit = Unit()
@@ -212,9 +216,9 @@ async def test_an_alarm_raised_while_another_of_its_name_was_put_becomes_one_wit
 
 
 async def test_an_alarm_stands_even_when_the_database_does_not_take_it(
-    tmp_path: Path, clock: HeldClock
+    engine: Engine, clock: HeldClock
 ) -> None:
-    storage = await opened(tmp_path)
+    storage = await engine.open(SCHEMA, STAMP)
     await storage.close()
     alarms = alarms_of(storage, clock)
     await alarms.raise_alarm("disk", "usdt-manager", detail="no space")
@@ -227,7 +231,7 @@ async def test_an_alarm_stands_even_when_the_database_does_not_take_it(
 
 
 async def test_more_subjects_than_a_person_can_read_are_counted_together(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     for number in range(MAX_OPEN_OF_A_KIND + 5):
@@ -239,9 +243,7 @@ async def test_more_subjects_than_a_person_can_read_are_counted_together(
     assert alarms.is_open("pause", "usdt")
 
 
-async def test_details_are_cut_and_carry_no_secret(
-    storage: SqliteStorage, clock: HeldClock
-) -> None:
+async def test_details_are_cut_and_carry_no_secret(storage: Storage, clock: HeldClock) -> None:
     alarms = alarms_of(storage, clock)
     secret = "https://user:hush@node.example/ "
     await alarms.raise_alarm("node", "n" * 500, detail=secret + "x" * 10_000)
@@ -256,14 +258,14 @@ async def test_details_are_cut_and_carry_no_secret(
     ("kind", "subject"), [("", "x"), ("Upper", "x"), ("kind", ""), ("a b", "x")]
 )
 async def test_an_alarm_without_a_proper_name_is_refused(
-    storage: SqliteStorage, clock: HeldClock, kind: str, subject: str
+    storage: Storage, clock: HeldClock, kind: str, subject: str
 ) -> None:
     with pytest.raises(ValueError, match="an alarm has a kind"):
         await alarms_of(storage, clock).raise_alarm(kind, subject, detail="")
 
 
 async def test_alarms_that_were_cleared_long_ago_are_dropped_and_open_ones_never(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     alarms = alarms_of(storage, clock)
     await alarms.raise_alarm("lag", "old", detail="over")
@@ -279,7 +281,7 @@ async def test_alarms_that_were_cleared_long_ago_are_dropped_and_open_ones_never
 
 
 async def test_open_alarms_are_a_metric_by_kind_and_severity(
-    storage: SqliteStorage, clock: HeldClock
+    storage: Storage, clock: HeldClock
 ) -> None:
     metrics = Metrics()
     alarms = alarms_of(storage, clock, metrics)

@@ -12,7 +12,8 @@ from shared.feeds import FeedLost, FeedSource
 from shared.ids import new_id
 from shared.metrics import Metrics
 from shared.models.wire import View
-from shared.storage import Feed, Schema, SqliteStorage, Stamp, Unit
+from shared.storage import Feed, Schema, Stamp, Storage, Unit
+from tests.engines import Engine, MongoEngine, SqliteEngine
 from tests.support import START_MS
 
 NEWS = Feed("news")
@@ -32,7 +33,7 @@ class Note(View):
 class Desk:
     """A feed with its keeper."""
 
-    def __init__(self, storage: SqliteStorage, *, keep_events: int = 1_000) -> None:
+    def __init__(self, storage: Storage, *, keep_events: int = 1_000) -> None:
         self.storage = storage
         self.clock = HeldClock(START_MS)
         self.metrics = Metrics()
@@ -68,16 +69,22 @@ class Desk:
         return standing.first, standing.last
 
 
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongodb)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "sqlite":
+        return SqliteEngine(tmp_path)
+    return MongoEngine(request.getfixturevalue("mongo_place"), tmp_path)
+
+
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[SqliteStorage]:
-    stamp = Stamp(network="devnet", contract="usdt")
-    opened = await SqliteStorage.open(tmp_path / "news.sqlite3", SCHEMA, stamp)
+async def storage(engine: Engine) -> AsyncIterator[Storage]:
+    opened = await engine.open(SCHEMA, Stamp(network="devnet", contract="usdt"))
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def desk(storage: SqliteStorage) -> Desk:
+def desk(storage: Storage) -> Desk:
     return Desk(storage)
 
 
@@ -104,7 +111,7 @@ async def test_h13_retention_never_passes_the_slowest_registered_consumer(desk: 
 
 
 async def test_h13_retention_by_number_never_passes_a_consumer_either(
-    storage: SqliteStorage,
+    storage: Storage,
 ) -> None:
     desk = Desk(storage, keep_events=4)
     await desk.publish(10)
@@ -179,6 +186,22 @@ async def test_feeds_and_their_consumers_are_metrics(desk: Desk) -> None:
         "lucid_feed_last_event_timestamp_seconds", {"feed": "news"}
     )
     assert newest_s == (START_MS + 2) / 1_000
+
+
+async def test_the_age_of_what_a_consumer_left_is_a_metric(desk: Desk) -> None:
+    def age_s() -> float | None:
+        return desk.metrics.registry.get_sample_value(
+            "lucid_feed_consumer_age_seconds", {"feed": "news", "consumer": "books"}
+        )
+
+    await desk.publish(3)
+    await desk.acknowledge("books", 1)
+    desk.clock.advance(seconds=90)
+    await desk.keeper.keep()
+    assert age_s() == 90
+    await desk.acknowledge("books", 3)
+    await desk.keeper.keep()
+    assert age_s() == 0
 
 
 def test_limits_that_would_keep_nothing_are_refused() -> None:

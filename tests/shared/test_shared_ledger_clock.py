@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.clock import HeldClock
@@ -108,6 +108,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
+@settings(deadline=None)
 def test_h2_whatever_the_clocks_do_the_time_neither_goes_back_nor_leads_the_chain(
     steps: list[tuple[str, int]],
 ) -> None:

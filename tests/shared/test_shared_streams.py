@@ -146,6 +146,41 @@ async def test_streams_are_bounded_and_a_place_is_given_back_however_one_ends(
     assert streams.count == 0
 
 
+class Deaf(Listener):
+    """A client that holds its connection open and reads no more than the beginning."""
+
+    async def send(self, message: Message) -> None:
+        await super().send(message)
+        if message.get("body"):
+            await asyncio.Event().wait()
+
+
+class Counted:
+    """A source that counts the pages it is asked for."""
+
+    def __init__(self, source: FeedSource[Note]) -> None:
+        self._source = source
+        self.pages = 0
+
+    async def page(self, *, after: str, limit: int, wait_s: int) -> Any:
+        self.pages += 1
+        return await self._source.page(after=after, limit=limit, wait_s=wait_s)
+
+
+async def test_who_does_not_read_holds_one_page_and_loses_its_place_in_the_end(
+    storage: SqliteStorage, source: FeedSource[Note]
+) -> None:
+    await publish(storage, *(f"n{number}" for number in range(500)))
+    counted: Any = Counted(source)
+    streams = Streams(limit=1, longest_s=0, last_words_s=0.05)
+    listener = Deaf()
+    async with asyncio.timeout(10):
+        await heard_by(await streams.open(counted, after=""), listener)
+    assert counted.pages == 1
+    assert streams.count == 0
+    assert not listener.ended
+
+
 async def test_no_stream_begins_once_the_service_is_stopping(source: FeedSource[Note]) -> None:
     streams = Streams()
     streams.close()

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
-from services.tron_client.node.http import NodeHttp, NodeState
 from services.tron_client.node.lanes import Lane
+from services.tron_client.node.wire import NodeHttp, NodeState
 from shared.clock import MS_PER_S
 from shared.errors import Unavailable
 from shared.logs import get_logger

@@ -11,9 +11,9 @@ from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.budgets import Usage
 from services.tron_client.node import reading
 from services.tron_client.node.client import Node
-from services.tron_client.node.http import Head, NodeHttp, NodeState
 from services.tron_client.node.lanes import Lane
 from services.tron_client.node.pool import NodePool
+from services.tron_client.node.wire import Head, NodeHttp, NodeState
 from services.tron_client.service.vigil import WRONG_CHAIN
 from services.tron_client.store.usages import UsageStore
 from shared.alarms import Alarms

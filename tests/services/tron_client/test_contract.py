@@ -86,13 +86,13 @@ class Reader:
         }
 
     def _template(self, method: str, path: str) -> str:
-        found = [
+        found: list[str] = [
             template
             for template, item in self.described["paths"].items()
             if method.lower() in item
             and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path)
         ]
-        return min(found, key=lambda each: each.count("{"))
+        return min(found, key=lambda each: str(each).count("{"))
 
 
 @pytest.fixture
@@ -149,8 +149,17 @@ async def read_the_chain(reader: Reader) -> None:
     await reader.get("/chain/signing-context")
     stored = await reader.get("/transactions", SUBMIT, params={"owner": owner, "limit": 2})
     txids = [each["txid"] for each in stored["transactions"]]
-    found = await reader.get(f"/transactions/{txids[0]}", params={"wait_s": 10})
-    assert found["state"] == "confirmed"
+    states = {}
+    for each in (await reader.get("/transactions", SUBMIT, params={"owner": owner}))[
+        "transactions"
+    ]:
+        found = await reader.get(f"/transactions/{each['txid']}", params={"wait_s": 10})
+        states[found["send_key"]] = found["state"]
+    assert states == {
+        "test:one:0": "confirmed",
+        "test:two:0": "confirmed",
+        "test:three:0": "failed",
+    }
     await reader.ask("POST", "/transactions/lookup", READ, json={"txids": [*txids, NOWHERE]})
     for txid in txids:
         chain = await reader.get(f"/chain/transactions/{txid}")

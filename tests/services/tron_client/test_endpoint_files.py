@@ -315,10 +315,10 @@ async def test_a_list_that_cannot_be_used_keeps_the_service_from_being_ready_and
         told = ""
         for _ in range(500):
             response = await http.get("/ready")
+            assert response.status_code == 503
             told = response.text
             if "node 1 (own)" in told:
                 break
             await asyncio.sleep(0.02)
         assert "node 1 (own)" in told
         assert "weight" in told
-        assert response.status_code == 503

@@ -339,11 +339,25 @@ def somebody_elses(items: list[Item]) -> list[Item]:
         with_first(ret=[{"contractRet": "SUCCESS", "fee": -1}]),
         with_first(ret={"contractRet": "SUCCESS"}),
         with_items(somebody_elses),
-        with_items(lambda items: [*items[:-1], items[0] | {"ret": []}]),
     ],
 )
 async def test_a_transaction_that_cannot_be_true_is_refused(busy: World, lie: Change) -> None:
     with pytest.raises(InconsistentHistory):
+        await transactions(histories(DevnetGateway(busy, lie)), busy)
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        (with_first(txID="ab" * 32), "not what its id names"),
+        (with_items(somebody_elses), "not what its id names"),
+        (with_items(lambda items: [items[0], items[0] | {"ret": []}, *items[2:]]), "two ways"),
+    ],
+)
+async def test_a_transaction_is_compared_with_its_id_and_with_what_was_told_of_it(
+    busy: World, lie: Change, reason: str
+) -> None:
+    with pytest.raises(InconsistentHistory, match=reason):
         await transactions(histories(DevnetGateway(busy, lie)), busy)
 
 
@@ -426,6 +440,14 @@ async def test_a_link_to_another_host_is_never_followed(busy: World) -> None:
     found = await token_moves(histories(gateway), busy)
     assert (found.is_complete, len(found.items)) == (True, MANY)
     assert {httpx.URL(url).host for url in gateway.asked} == {"node"}
+
+
+async def test_a_link_with_two_fingerprints_leads_nowhere(busy: World) -> None:
+    path = f"/v1/accounts/{busy.to}/transactions"
+    meta = {"page_size": 0, "links": {"next": f"{path}?fingerprint=a&fingerprint=b"}}
+    pages = {None: {"data": [], "success": True, "meta": meta}, "a": page_of([])}
+    with pytest.raises(InconsistentHistory, match="somewhere else"):
+        await transactions(histories(GatewayThatInvents(pages)), busy)
 
 
 async def test_where_only_a_link_is_given_its_fingerprint_is_used(busy: World) -> None:

@@ -15,8 +15,8 @@ from services.tron_client.node import reading
 from services.tron_client.node.client import Node
 from services.tron_client.node.decoding import Undecodable, decode
 from services.tron_client.node.errors import NodeUnavailable
-from services.tron_client.node.http import MAX_ANSWER_BYTES
 from services.tron_client.node.outcomes import Unknown
+from services.tron_client.node.wire import MAX_ANSWER_BYTES
 from tests.services.tron_client.bench import node_http
 
 GENESIS = "ab" * 32

@@ -19,9 +19,9 @@ from services.tron_client.node import (
 from services.tron_client.node.breakers import BreakerState
 from services.tron_client.node.client import Node
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
-from services.tron_client.node.http import Head, NodeState
 from services.tron_client.node.outcomes import Accepted, Rejected
 from services.tron_client.node.pool import LAG_MS
+from services.tron_client.node.wire import Head, NodeState
 from shared.metrics import Metrics
 from shared.tron.address import address_from_bytes
 from tests.services.tron_client.pooling import GENESIS, GENESIS_PATH, NOON_MS, Player, pooled

@@ -269,7 +269,7 @@ def test_an_account_is_read_as_what_it_says_or_refused(data: st.DataObject) -> N
         return
     assert account_view(found).address == text(owner.address)
     stakes = (*found.frozen, *found.unfreezing, *found.delegated, *found.received)
-    amounts = [found.balance_sun, *(each.amount_sun for each in stakes)]
+    amounts: list[int] = [found.balance_sun, *(each.amount_sun for each in stakes)]
     amounts += [found.energy_limit, found.energy_used]
     assert all(0 <= each <= INT64_MAX for each in amounts), note_of(change)
     if change.after is not None and not change.keeps_type:

@@ -68,6 +68,16 @@ async def try_to_scan(bench: Bench) -> None:
             continue
 
 
+def pay(world: World, amount: int, *, by: int) -> None:
+    match by:
+        case 0:
+            world.pay_trx(amount)
+        case 1:
+            world.pay_usdt(amount)
+        case _:
+            pay_internally(world, amount)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_h8_h9_a_careless_node_credits_and_loses_nothing(
     world: World, tmp_path: Path, seed: int
@@ -82,9 +92,7 @@ async def test_h8_h9_a_careless_node_credits_and_loses_nothing(
         own = (await bench.submit(world.transfer(3))).id
         wire.is_spoiled = True
         for number in range(1, ROUNDS + 1):
-            [world.pay_trx, world.pay_usdt, lambda amount: pay_internally(world, amount)][
-                number % 3
-            ](1_000 + number)
+            pay(world, 1_000 + number, by=number % 3)
             world.mine(2)
             for _ in range(4):
                 await try_to_scan(bench)

@@ -8,44 +8,39 @@ What cannot be stored is shown all the same, and stored as soon as that is possi
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
-from shared.clock import MS_PER_S, Clock, rfc3339
+from shared.alarms.records import (
+    ALARM_COLLECTIONS,
+    ALARM_FEED,
+    ALARM_FEEDS,
+    ALARMS,
+    MAX_DETAIL_CHARACTERS,
+    Alarm,
+    alarm_view,
+    alarm_views,
+    clean_detail,
+)
+from shared.alarms.store import ACKNOWLEDGED, CLEARED, KEPT_MS, AlarmStore
+from shared.clock import Clock, rfc3339
 from shared.errors import Conflict, NotFound
 from shared.ids import NewId
-from shared.logs import clean_text, get_logger
+from shared.logs import get_logger
 from shared.metrics import Metrics
-from shared.models.alarms import AlarmState, AlarmView, Severity
-from shared.models.wire import time_or_none
-from shared.storage import (
-    MAX_ROWS,
-    Collection,
-    Feed,
-    GuardFailed,
-    Index,
-    Page,
-    Storage,
-    StorageError,
-    Unit,
-    written,
-)
+from shared.models.alarms import AlarmState, Severity
+from shared.storage import MAX_ROWS, GuardFailed, Page, Storage, StorageError, Unit
 
 log = get_logger(__name__)
 
-MAX_DETAIL_CHARACTERS: Final = 500
 MAX_SUBJECT_CHARACTERS: Final = 128
 
 MAX_OPEN_OF_A_KIND: Final = 200
 """The most subjects of one kind that are told apart; the rest are counted under ``THE_OTHERS``."""
 
 THE_OTHERS: Final = "*"
-
-KEPT_MS: Final = 365 * 24 * 3_600 * MS_PER_S
-"""How long an alarm is kept after it was cleared."""
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
@@ -64,75 +59,6 @@ class AlarmCleared(Conflict):
     title = "The alarm is over"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """One alarm, from the first time it was raised until it is cleared.
-
-    Attributes:
-        id: its own.
-        version: of the record.
-        kind: what is wrong, in lower case with underscores.
-        subject: what with: an address, a height, a peer.
-        severity: how soon it wants somebody.
-        state: whether it still stands.
-        detail: what a person should know, cleaned of secrets and cut.
-        count: how often it was raised.
-        raised_at_ms: when first.
-        last_at_ms: when last.
-        acknowledged_at_ms: when a person took it on, with that person and what was said.
-        cleared_at_ms: when it was over.
-        closed_by: the person who closed it; None when its cause went.
-    """
-
-    id: str
-    version: int = 0
-    kind: str
-    subject: str
-    severity: Severity
-    state: AlarmState
-    detail: str
-    count: int
-    raised_at_ms: int
-    last_at_ms: int
-    acknowledged_by: str | None = None
-    acknowledged_at_ms: int | None = None
-    note: str | None = None
-    cleared_at_ms: int | None = None
-    closed_by: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it goes by while it is open."""
-        return self.kind, self.subject
-
-    def again(self, *, detail: str, severity: Severity, at_ms: int) -> "Alarm":
-        """Return it raised once more; one that got worse has to be acknowledged anew."""
-        after = replace(self, detail=detail, count=self.count + 1, last_at_ms=at_ms)
-        if self.severity is severity or severity is Severity.WARNING:
-            return after
-        return replace(after, severity=severity, acknowledged_by=None, acknowledged_at_ms=None)
-
-    def with_more(self, other: "Alarm") -> "Alarm":
-        """Return it with what a second record of the same alarm knows."""
-        after = self.again(detail=other.detail, severity=other.severity, at_ms=other.last_at_ms)
-        return replace(after, count=self.count + other.count)
-
-
-ALARMS: Final = Collection(
-    name="alarms",
-    record=Alarm,
-    indexes=(
-        Index(name="raised", fields=("state", "raised_at_ms")),
-        Index(name="cleared", fields=("state", "cleared_at_ms")),
-    ),
-)
-ALARM_FEED: Final = Feed(name="alarms")
-
-ALARM_COLLECTIONS: Final = (ALARMS,)
-ALARM_FEEDS: Final = (ALARM_FEED,)
-"""What a service that raises alarms adds to its schema."""
-
-
 class Alarms:
     """The alarms of one service.
 
@@ -146,6 +72,7 @@ class Alarms:
     def __init__(self, *, storage: Storage, clock: Clock, new_id: NewId, metrics: Metrics) -> None:
         self.storage = storage
         self.clock = clock
+        self._store = AlarmStore(storage, clock=clock, new_id=new_id)
         self._new_id = new_id
         self._open: dict[tuple[str, str], Alarm] = {}
         self._unsaved: set[tuple[str, str]] = set()
@@ -207,7 +134,7 @@ class Alarms:
                 await self._begin(self._new(*key, detail=detail, severity=severity))
                 return
             after = before.again(
-                detail=_clean(detail), severity=severity, at_ms=self.clock.now_ms()
+                detail=clean_detail(detail), severity=severity, at_ms=self.clock.now_ms()
             )
             self._open[key] = after
             self._unsaved.add(key)
@@ -233,8 +160,7 @@ class Alarms:
             return
         alarm = self._new(*key, detail=detail, severity=severity)
         self._raised.labels(kind).inc()
-        unit.insert(ALARMS, alarm)
-        self._tell(unit, alarm, "alarm.raised")
+        self._store.put(unit, alarm)
 
     async def clear(self, kind: str, subject: str) -> None:
         """Note that the cause of an alarm is gone; nothing happens when it is not open.
@@ -269,7 +195,8 @@ class Alarms:
             after = replace(
                 alarm, acknowledged_by=by, acknowledged_at_ms=self.clock.now_ms(), note=note
             )
-            stored = await self._commit(after, "alarm.acknowledged")
+            stored = await self._store.tell(after, ACKNOWLEDGED)
+            self._unsaved.discard(stored.key)
             self._open[stored.key] = stored
             log.info("alarm.acknowledged", kind=stored.kind, subject=stored.subject, by=by)
             return stored
@@ -290,10 +217,7 @@ class Alarms:
 
     async def page(self, state: AlarmState, *, cursor: str | None, limit: int) -> Page[Alarm]:
         """Return a page of the stored alarms in a state, the latest first; raises InvalidCursor."""
-        index = "raised" if state is AlarmState.OPEN else "cleared"
-        return await self.storage.list(
-            ALARMS, index, state, limit=limit, cursor=cursor, descending=True
-        )
+        return await self._store.page(state, cursor=cursor, limit=limit)
 
     async def keep(self) -> bool:
         """Store what only counted, find what was put elsewhere, drop what was cleared long ago.
@@ -307,16 +231,7 @@ class Alarms:
         async with self._lock:
             await self._store_counts()
             await self._load()
-        now_ms = self.clock.now_ms()
-        dropped = await self.storage.prune(
-            ALARMS,
-            "cleared",
-            AlarmState.CLEARED,
-            at_most=now_ms - KEPT_MS,
-            limit=MAX_ROWS,
-            now_ms=now_ms,
-        )
-        return dropped == MAX_ROWS
+        return await self._store.prune() == MAX_ROWS
 
     def standing(self) -> dict[str, Any]:
         """Say in few words what stands, for ``/status``."""
@@ -354,7 +269,7 @@ class Alarms:
             subject=subject,
             severity=severity,
             state=AlarmState.OPEN,
-            detail=_clean(detail),
+            detail=clean_detail(detail),
             count=1,
             raised_at_ms=now_ms,
             last_at_ms=now_ms,
@@ -376,23 +291,13 @@ class Alarms:
 
     async def _store_counts(self) -> None:
         for key in sorted(self._unsaved):
-            alarm = self._open[key]
-            if alarm.version:
-                unit = Unit().update(ALARMS, alarm)
-            else:
-                unit = Unit().insert(ALARMS, alarm)
-                self._tell(unit, alarm, "alarm.raised")
             with contextlib.suppress(GuardFailed):  # stored after all: what is there counts
-                await self.storage.commit(unit)
-                self._open[key] = written(alarm)
+                self._open[key] = await self._store.save(self._open[key])
             self._unsaved.discard(key)
 
     async def _load(self) -> None:
-        """Take what is stored; whatever is put twice becomes one alarm."""
-        stored: dict[tuple[str, str], Alarm] = {}
-        for alarm in await self._stored():
-            first = stored.get(alarm.key)
-            stored[alarm.key] = alarm if first is None else await self._merge(first, alarm)
+        """Take what is stored, but for what is not stored yet."""
+        stored = {each.key: each for each in await self._store.open()}
         for key in self._unsaved:
             stored[key] = self._open[key]
         known, self._open = self._open, stored
@@ -400,30 +305,13 @@ class Alarms:
             self._announce(stored[key])
         self._show()
 
-    async def _stored(self) -> list[Alarm]:
-        found: list[Alarm] = []
-        cursor = None
-        while True:
-            page = await self.storage.list(
-                ALARMS, "raised", AlarmState.OPEN, limit=MAX_ROWS, cursor=cursor
-            )
-            found += page.items
-            cursor = page.next
-            if cursor is None:
-                return found
-
-    async def _merge(self, first: Alarm, second: Alarm) -> Alarm:
-        after = first.with_more(second)
-        await self.storage.commit(Unit().update(ALARMS, after).delete(ALARMS, second))
-        return written(after)
-
     async def _standing(self, alarm_id: str) -> Alarm:
         await self._store_counts()
         await self._load()
         for alarm in self._open.values():
             if alarm.id == alarm_id:
                 return alarm
-        if await self.storage.get(ALARMS, alarm_id) is None:
+        if await self._store.get(alarm_id) is None:
             raise UnknownAlarm(f"there is no alarm {alarm_id}")
         raise AlarmCleared(f"the alarm {alarm_id} is over")
 
@@ -434,32 +322,12 @@ class Alarms:
             cleared_at_ms=self.clock.now_ms(),
             closed_by=closed_by,
         )
-        stored = await self._commit(after, "alarm.cleared")
+        stored = await self._store.tell(after, CLEARED)
         del self._open[alarm.key]
         self._unsaved.discard(alarm.key)
         self._show()
         log.info("alarm.cleared", kind=stored.kind, subject=stored.subject, by=closed_by)
         return stored
-
-    async def _commit(self, alarm: Alarm, event: str) -> Alarm:
-        unit = Unit()
-        if alarm.version:
-            unit.update(ALARMS, alarm)
-        else:
-            unit.insert(ALARMS, alarm)
-        self._tell(unit, alarm, event)
-        await self.storage.commit(unit)
-        self._unsaved.discard(alarm.key)
-        return written(alarm)
-
-    def _tell(self, unit: Unit, alarm: Alarm, event: str) -> None:
-        unit.publish(
-            ALARM_FEED,
-            id=self._new_id("evt"),
-            type=event,
-            at_ms=self.clock.now_ms(),
-            object=alarm_view(alarm).model_dump(mode="json"),
-        )
 
     def _announce(self, alarm: Alarm) -> None:
         write = log.critical if alarm.severity is Severity.CRITICAL else log.warning
@@ -471,30 +339,19 @@ class Alarms:
             self._gauge.labels(alarm.kind, alarm.severity.value).inc()
 
 
-def alarm_view(alarm: Alarm) -> AlarmView:
-    """Write an alarm for the wire."""
-    return AlarmView(
-        alarm_id=alarm.id,
-        kind=alarm.kind,
-        subject=alarm.subject,
-        severity=alarm.severity,
-        state=alarm.state,
-        detail=alarm.detail,
-        count=alarm.count,
-        raised_at=rfc3339(alarm.raised_at_ms),
-        last_at=rfc3339(alarm.last_at_ms),
-        acknowledged_by=alarm.acknowledged_by,
-        acknowledged_at=time_or_none(alarm.acknowledged_at_ms),
-        note=alarm.note,
-        cleared_at=time_or_none(alarm.cleared_at_ms),
-        closed_by=alarm.closed_by,
-    )
-
-
-def alarm_views(alarms: Iterable[Alarm]) -> list[AlarmView]:
-    """Write several."""
-    return [alarm_view(each) for each in alarms]
-
-
-def _clean(detail: str) -> str:
-    return clean_text(detail)[:MAX_DETAIL_CHARACTERS]
+__all__ = [
+    "ALARMS",
+    "ALARM_COLLECTIONS",
+    "ALARM_FEED",
+    "ALARM_FEEDS",
+    "KEPT_MS",
+    "MAX_DETAIL_CHARACTERS",
+    "MAX_OPEN_OF_A_KIND",
+    "THE_OTHERS",
+    "Alarm",
+    "AlarmCleared",
+    "Alarms",
+    "UnknownAlarm",
+    "alarm_view",
+    "alarm_views",
+]
