@@ -162,6 +162,8 @@ def _failures() -> tuple[type[Exception], ...]:
         tronpy.ValidationError,
         encoder.DecodingError,
         encoder.EncodingError,
+        encoder.ParseError,
+        encoder.PredicateMappingError,
     )
 
 

@@ -5,9 +5,9 @@
 ``outcomes`` what the answers mean.
 """
 
-from services.tron_client.node.endpoints import Endpoint
+from services.tron_client.node.endpoints import Endpoint, Treatment
 from services.tron_client.node.lanes import Lane
 from services.tron_client.node.pool import NodePool
-from services.tron_client.node.wire import NodeCounters, NodeHttp, Transport, Treatment
+from services.tron_client.node.wire import NodeCounters, NodeHttp, Transport
 
 __all__ = ["Endpoint", "Lane", "NodeCounters", "NodeHttp", "NodePool", "Transport", "Treatment"]

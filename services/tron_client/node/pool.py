@@ -5,34 +5,38 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.blocks import INT64_MAX, InconsistentBlock
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
 from services.tron_client.node.lanes import Lane
 from services.tron_client.node.wire import NodeHttp, NodeState
 from shared.clock import MS_PER_S
 from shared.errors import Unavailable
-from shared.logs import get_logger
 from shared.loop import backoff_s
-
-log = get_logger(__name__)
 
 T = TypeVar("T")
 
 LAG_MS: Final = 60 * MS_PER_S
 """Twenty slots: a head so much older than the clock, or younger, makes a node the second choice."""
 
+LAG_BLOCKS: Final = 10
+"""Half of that, where others show that the chain went on."""
+
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 2.0
 _GRACE_S: Final = 1.0
 """For the other nodes, once one has taken a transaction."""
 
+_GRAVEST_FIRST: Final = (InconsistentBlock, NodeUnavailable, NodeRefused, WrongChain)
+"""Of what several nodes fail with the gravest is told: a refusal is one only if nobody said else."""
+
 
 class NodePool:
     """Asks the best node there is, and the others when it fails; reads are tried again, broadcasts not.
 
-    The first operator's nodes come first, by priority and among equals by weight. A node that keeps
-    failing or lags is asked after the others; one that asked for quiet, is of another network, or has
-    no calls left today is not asked at all.
+    Nodes come by priority, those of one priority by operator as they were given, those of one operator
+    by weight: what is followed is one operator's word, so that another's can bear it out. A node that
+    keeps failing or lags is asked after the others; one that asked for quiet, is of another network, or
+    has no calls left today is not asked at all.
 
     Args:
         nodes: one for each endpoint.
@@ -46,6 +50,10 @@ class NodePool:
         if not nodes:
             raise ValueError("a pool has a node at least")
         self._nodes = tuple(nodes)
+        self._places = {
+            operator: place
+            for place, operator in enumerate(dict.fromkeys(node.operator for node in nodes))
+        }
         self._attempts = attempts
         self._now_ms = now_ms
         self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -94,12 +102,12 @@ class NodePool:
         """Return what a node answered, read; asks the next one while that may help.
 
         Raises:
+            InconsistentBlock: no usable answer after all tries, and one that contradicts itself.
             NodeUnavailable: no usable answer after all tries, or every node is to be left alone.
             NodeRefused: every node answered with an error that stays.
             WrongChain: all nodes are of another network.
-            InconsistentBlock: every node's answer contradicts itself.
         """
-        failed: Unavailable = NodeUnavailable("no node may be asked now", retry_after_s=1)
+        failed: Unavailable | None = None
         out: set[NodeHttp] = set()
         tries = max(self._attempts, len(self._nodes))
         asked: set[NodeHttp] = set()
@@ -112,19 +120,15 @@ class NodePool:
                 await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))
             asked.add(node)
             try:
-                return read(await node.post(path, payload, lane=lane))
+                return await node.ask(path, payload, lane=lane, read=read)
             except NodeUnavailable as error:
-                failed = error
-                if node.quiet_s() > 0 or not node.budget.admits(lane):
+                failed = _graver(failed, error)
+                if not _may_be_asked(node, lane):
                     out.add(node)
             except (NodeRefused, WrongChain, InconsistentBlock) as error:
                 out.add(node)  # the same question gets the same answer
-                failed = error if not isinstance(failed, InconsistentBlock) else failed
-                if isinstance(error, InconsistentBlock) and len(self._nodes) > 1:
-                    log.warning(
-                        "node.inconsistent", endpoint=node.endpoint.name, detail=error.detail
-                    )
-        raise failed
+                failed = _graver(failed, error)
+        raise failed or NodeUnavailable("no node may be asked now", retry_after_s=1)
 
     async def ask_each(
         self,
@@ -165,10 +169,12 @@ class NodePool:
 
     def _next(self, lane: Lane, *, out: set[NodeHttp], asked: set[NodeHttp]) -> NodeHttp | None:
         """Return the best node that was not asked yet, else the best of all that may be."""
-        usable = [node for node in self._in_order(lane) if node not in out]
-        usable = [node for node in usable if node.quiet_s() == 0 and node.budget.admits(lane)] or (
-            usable[:1] if not asked else []
-        )
+        left = [node for node in self._in_order(lane) if node not in out]
+        usable = [node for node in left if _may_be_asked(node, lane)]
+        if not usable and not asked:
+            usable = left[
+                :1
+            ]  # it says itself why not, and one of another network is compared again
         return next((node for node in usable if node not in asked), next(iter(usable), None))
 
     def _several(self, lane: Lane, at_most: int) -> list[NodeHttp]:
@@ -184,19 +190,51 @@ class NodePool:
 
     def _in_order(self, lane: Lane) -> list[NodeHttp]:
         """Return all nodes, best first."""
-        return sorted(_shuffled(self._nodes, self._random), key=lambda node: self._rank(node, lane))
-
-    def _rank(self, node: NodeHttp, lane: Lane) -> tuple[bool, bool, bool, int]:
-        return (
-            node.wrong_chain is not None or node.quiet_s() > 0 or not node.budget.admits(lane),
-            not node.breaker.admits(),
-            self._lags(node),
-            node.endpoint.priority,
+        reached = self._reached()
+        return sorted(
+            _shuffled(self._nodes, self._random),
+            key=lambda node: (
+                not _may_be_asked(node, lane),
+                not node.breaker.admits(),
+                _is_late(node) or _height(node) + LAG_BLOCKS < reached[node.operator],
+                node.endpoint.priority,
+                self._places[node.operator],
+            ),
         )
 
-    def _lags(self, node: NodeHttp) -> bool:
-        head = node.head
-        return head is not None and abs(head.at_ms - head.timestamp_ms) > LAG_MS
+    def _reached(self) -> Mapping[str, int]:
+        """Return the height that the nodes of each operator should have reached.
+
+        That is what the best of its own has, or two operators: one alone may say what it likes, and
+        would be asked first for it.
+        """
+        own = dict.fromkeys(self._places, 0)
+        for node in self._nodes:
+            if not _is_late(node) and node.head is not None:
+                own[node.operator] = max(own[node.operator], node.head.height)
+        borne_out = sorted(own.values())[-2] if len(own) > 1 else 0
+        return {operator: max(height, borne_out) for operator, height in own.items()}
+
+
+def _may_be_asked(node: NodeHttp, lane: Lane) -> bool:
+    return node.wrong_chain is None and node.quiet_s() == 0 and node.budget.admits(lane)
+
+
+def _is_late(node: NodeHttp) -> bool:
+    head = node.head
+    return head is not None and abs(head.at_ms - head.timestamp_ms) > LAG_MS
+
+
+def _height(node: NodeHttp) -> int:
+    """Return how high a node said to be; one that was never asked is given credit."""
+    return INT64_MAX if node.head is None else node.head.height
+
+
+def _graver(before: Unavailable | None, error: Unavailable) -> Unavailable:
+    """Return the graver of two failures, of equals the later one."""
+    if before is None:
+        return error
+    return max(error, before, key=lambda each: [isinstance(each, kind) for kind in _GRAVEST_FIRST])
 
 
 async def _judged(

@@ -7,23 +7,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
 from prometheus_client import Counter
 
+from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.node.breakers import Breaker, BreakerState
 from services.tron_client.node.budgets import Budget
 from services.tron_client.node.decoding import Undecodable, decode
-from services.tron_client.node.endpoints import Endpoint, shown, without_key
+from services.tron_client.node.endpoints import Endpoint, Treatment, shown, without_key
 from services.tron_client.node.errors import NodeRefused, NodeUnavailable, WrongChain
 from services.tron_client.node.lanes import Lane, Pacer
 from services.tron_client.node.proxying import ThroughProxy
+from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.metrics import Metrics
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 Transport = httpx.AsyncBaseTransport
 """The way to a node; tests hand in another."""
@@ -39,25 +43,6 @@ _SHORTEST_PAUSE_S: Final = 2
 _LONGEST_PAUSE_S: Final = 600
 _PASSING: Final = ("lack of computing resources", "exceed", "suspended", "rate limit")
 """Words of refusals that pass with time (java-tron RateLimiterServlet, TronGrid)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Treatment:
-    """How every node is treated.
-
-    Attributes:
-        genesis_block_id: of the network they must be of (H17).
-        timeout_s: for one try, connection included.
-        connect_timeout_s: for the connection.
-        attempts: tries of a read where there is one node; where there are more, each is tried.
-        proxy_url: the only way out, if there is one.
-    """
-
-    genesis_block_id: str
-    timeout_s: float
-    connect_timeout_s: float
-    attempts: int
-    proxy_url: str | None = None
 
 
 class NodeCounters:
@@ -132,6 +117,8 @@ class NodeHttp:
         self._pacer = Pacer(endpoint.calls_per_s, now_s=now_s)
         self._verifying = asyncio.Lock()
         self._is_verified = False
+        self._unverified: Unavailable | None = None
+        self._genesis_failures = 0
         self._wrong_chain: str | None = None
         self._quiet_until_s = 0.0
         self._problem: str | None = "the node has not been asked yet"
@@ -192,24 +179,51 @@ class NodeHttp:
             NodeRefused: it answered with an error that stays.
             WrongChain: it is of another network.
         """
+        return await self.ask(path, payload, lane=lane, read=_as_it_came)
+
+    async def ask(
+        self, path: str, payload: Mapping[str, Any], *, lane: Lane, read: Callable[[Any], T]
+    ) -> T:
+        """Return the node's answer, read; one that cannot be read is a failure like any other.
+
+        Raises:
+            InconsistentBlock: the answer contradicts itself.
+            Unavailable: like ``post``.
+        """
         await self._verify(lane)
-        return await self._once(path, lane, payload=payload)
+        return await self._once(path, lane, payload=payload, read=read)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Any:
         """Return the decoded answer to a GET; raises like ``post``."""
         await self._verify(Lane.READ)
-        return await self._once(path, Lane.READ, query=query)
+        return await self._once(path, Lane.READ, query=query, read=_as_it_came)
 
     async def _verify(self, lane: Lane) -> None:
-        """Compare the node's genesis block with the pinned one, before anything else (H17)."""
+        """Compare the node's genesis block with the pinned one, before anything else (H17).
+
+        Calls that come meanwhile share what comes of it: they would otherwise wait in a row for a
+        node that hangs.
+        """
         if self._is_verified:
             return
+        self._require_leave(lane)
+        failures = self._genesis_failures
         async with self._verifying:
             if not self._is_verified:  # nobody else did it meanwhile
-                await self._compare_genesis(lane)
+                await self._compare_once(failures)
 
-    async def _compare_genesis(self, lane: Lane) -> None:
-        answer = await self._once(_GENESIS_PATH, lane, payload=_GENESIS)
+    async def _compare_once(self, failures: int) -> None:
+        if self._unverified is not None and self._genesis_failures != failures:
+            raise self._unverified
+        try:
+            await self._compare_genesis()
+        except Unavailable as error:
+            self._unverified, self._genesis_failures = error, self._genesis_failures + 1
+            raise
+
+    async def _compare_genesis(self) -> None:
+        """Ask in the lane that never waits: a broadcast may be waiting for this (H22)."""
+        answer = await self._once(_GENESIS_PATH, Lane.BROADCAST, payload=_GENESIS, read=_as_it_came)
         found = answer.get("blockID") if isinstance(answer, dict) else None
         if not isinstance(found, str):
             raise self._failed(_GENESIS_PATH, "it has no genesis block")
@@ -230,7 +244,8 @@ class NodeHttp:
         *,
         payload: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> Any:
+        read: Callable[[Any], T],
+    ) -> T:
         self._require_leave(lane)
         async with self._lanes[lane]:
             await asyncio.sleep(self._pacer.delay_s(lane))
@@ -239,12 +254,19 @@ class NodeHttp:
             label = _GATEWAY_PATH if path.startswith(_GATEWAY_PATH) else path
             self.breaker.begin()
             try:
-                answer = await self._answer(path, payload, query)
-            except (NodeUnavailable, NodeRefused) as error:
-                is_failure = isinstance(error, NodeUnavailable)
-                (self.breaker.fail if is_failure else self.breaker.succeed)()
-                outcome = "failed" if is_failure else "refused"
-                self._counters.count(self.endpoint.name, lane, label, outcome)
+                answer = read(await self._answer(path, payload, query))
+            except NodeRefused:
+                self.breaker.succeed()
+                self._counters.count(self.endpoint.name, lane, label, "refused")
+                raise
+            except NodeUnavailable:
+                self.breaker.fail()
+                self._counters.count(self.endpoint.name, lane, label, "failed")
+                raise
+            except InconsistentBlock as error:
+                self.breaker.fail()
+                self._counters.count(self.endpoint.name, lane, label, "inconsistent")
+                self._failed(path, str(error.detail))
                 raise
             except BaseException:
                 self.breaker.abandon()
@@ -338,3 +360,7 @@ class NodeHttp:
             "node.failed", endpoint=self.endpoint.name, url=self.url, path=path, detail=detail
         )
         return NodeUnavailable(self._problem, retry_after_s=max(1, self.quiet_s()))
+
+
+def _as_it_came(answer: Any) -> Any:
+    return answer

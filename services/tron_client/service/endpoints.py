@@ -107,9 +107,18 @@ class Endpoints:
         return False
 
     def cannot_pay(self) -> str | None:
-        """Say why a verdict on a transaction signed now could not be paid for, or None (H22)."""
-        lefts = [each.budget.left(Lane.CHAIN) for each in self._pool.members if _is_usable(each)]
-        if any(left is None or left >= VERDICT_CALLS for left in lefts) or not lefts:
+        """Say why a verdict on a transaction signed now could not be paid for, or None (H22).
+
+        Nodes that are down pay for nothing, and before it is known what was asked earlier today no
+        node does.
+        """
+        if not self._is_resumed:
+            return "what the nodes were asked today is not known yet"
+        usable = [each for each in self._pool.members if _is_usable(each)]
+        if not usable:
+            return "no node answers that could be asked for a verdict"
+        lefts = [each.budget.left(Lane.CHAIN) for each in usable]
+        if any(left is None or left >= VERDICT_CALLS for left in lefts):
             return None
         return (
             f"the nodes grant {sum(filter(None, lefts))} more calls today,"
@@ -193,7 +202,7 @@ class Endpoints:
 
 
 def _is_usable(node: NodeHttp) -> bool:
-    return node.state is not NodeState.WRONG_CHAIN
+    return node.wrong_chain is None and node.breaker.open_s() < _DOWN_AFTER_S
 
 
 class _Dials:
@@ -209,6 +218,7 @@ class _Dials:
         self._forecast = gauge("lucid_node_calls_forecast", "Calls by midnight at this rate.")
         self._quiet = gauge("lucid_node_quiet_seconds", "How long a node asked to be left alone.")
         self._height = gauge("lucid_node_height", "Head of a node, when it was last asked.")
+        self._head_age = gauge("lucid_node_head_age_seconds", "How old that head was then.")
 
     def show(self, node: NodeHttp) -> None:
         """Set the metrics of a node."""
@@ -222,3 +232,5 @@ class _Dials:
             self._left.labels(name).set(left)
         if node.head is not None:
             self._height.labels(name).set(node.head.height)
+            age_ms = node.head.at_ms - node.head.timestamp_ms
+            self._head_age.labels(name).set(age_ms / MS_PER_S)

@@ -43,9 +43,11 @@ class Player:
     answers: list[Any]
     genesis: str = GENESIS
     asked: list[str] = field(default_factory=list)
+    greeted: int = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == GENESIS_PATH:
+            self.greeted += 1
             return httpx.Response(200, json={"blockID": self.genesis})
         self.asked.append(request.url.path)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -241,7 +241,9 @@ async def test_h22_nothing_is_signed_whose_verdict_could_not_be_paid_for(watched
     limit = VERDICT_CALLS * 10
     pooled_ = pooled(Player([GOOD]), endpoints=[{"calls_per_day": limit}])
     endpoints, _ = await watched.open(pooled_)
+    assert "not known yet" in str(endpoints.cannot_pay()), "an earlier process may have spent all"
     await pooled_.ask()
+    await endpoints.watch()
     assert endpoints.cannot_pay() is None
     for _ in range(limit * 9 // 10 - VERDICT_CALLS - 2):
         pooled_.nodes[0].budget.count()
@@ -251,7 +253,30 @@ async def test_h22_nothing_is_signed_whose_verdict_could_not_be_paid_for(watched
     unlimited = pooled(Player([GOOD]), Player([GOOD]), endpoints=[{"calls_per_day": 1}])
     endpoints, _ = await watched.open(unlimited)
     await unlimited.ask()
+    await endpoints.watch()
     assert endpoints.cannot_pay() is None, "another node can be asked"
+    unlimited.players[1].answers = [httpx.ConnectError("away")]
+    for _ in range(3):
+        with pytest.raises(NodeUnavailable):
+            await unlimited.ask()
+    assert endpoints.cannot_pay() is None
+    unlimited.times.pass_s(121)
+    assert endpoints.cannot_pay() is not None, "one that is down pays for nothing"
+
+
+async def test_h22_what_was_asked_before_a_restart_counts_when_it_is_said_what_is_left(
+    watched: Watched,
+) -> None:
+    limit = VERDICT_CALLS * 10
+    first = pooled(Player([GOOD]), endpoints=[{"calls_per_day": limit}])
+    endpoints, _ = await watched.open(first)
+    for _ in range(limit - VERDICT_CALLS):
+        first.nodes[0].budget.count()
+    await endpoints.watch()
+    second = pooled(Player([GOOD]), endpoints=[{"calls_per_day": limit}])
+    endpoints, _ = await watched.open(second)
+    await endpoints.watch()
+    assert str(VERDICT_CALLS) in (endpoints.cannot_pay() or "")
 
 
 async def test_h17_a_node_of_another_network_calls_a_person_and_stops_signing(

@@ -24,7 +24,14 @@ from services.tron_client.node.pool import LAG_MS
 from services.tron_client.node.wire import Head, NodeState
 from shared.metrics import Metrics
 from shared.tron.address import address_from_bytes
-from tests.services.tron_client.pooling import GENESIS, GENESIS_PATH, NOON_MS, Player, pooled
+from tests.services.tron_client.pooling import (
+    GENESIS,
+    GENESIS_PATH,
+    NOON_MS,
+    PATH,
+    Player,
+    pooled,
+)
 
 GOOD = {"it": "is"}
 SUSPENDED = httpx.Response(
@@ -74,13 +81,46 @@ async def test_the_first_node_is_asked_alone_while_it_answers() -> None:
     assert pooled_.counts() == [5, 0]
 
 
-async def test_nodes_of_one_priority_share_by_weight() -> None:
-    heavy = {"priority": 0, "weight": 9}
-    pooled_ = pooled(Player([GOOD]), Player([GOOD]), endpoints=[heavy, {"priority": 0}])
+async def test_nodes_of_one_operator_and_priority_share_by_weight() -> None:
+    one = {"operator": "ours", "priority": 0}
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]), endpoints=[one | {"weight": 9}, one])
     for _ in range(400):
         await pooled_.ask()
     assert sum(pooled_.counts()) == 400
     assert pooled_.counts()[0] > 2 * pooled_.counts()[1] > 0
+
+
+async def test_h9_operators_of_one_priority_are_never_mixed() -> None:
+    """What is read from both in turn could be borne out by neither."""
+    same, heavy = {"priority": 0}, {"priority": 0, "weight": 1_000}
+    pooled_ = pooled(*(Player([GOOD]) for _ in range(3)), endpoints=[same, heavy, heavy])
+    for _ in range(30):
+        await pooled_.ask()
+        assert pooled_.pool.operators() == ("operator0", "operator1", "operator2")
+    assert pooled_.counts() == [30, 0, 0]
+
+
+async def test_a_node_that_contradicts_itself_thrice_is_left_alone_for_a_while() -> None:
+    pooled_ = pooled(Player([{"lie": 1}]), Player([GOOD]))
+
+    def read(answer: Any) -> Any:
+        if answer != GOOD:
+            raise InconsistentBlock("a lie")
+        return answer
+
+    async def ask() -> Any:
+        return await pooled_.pool.ask(PATH, {}, lane=Lane.CHAIN, read=read)
+
+    for _ in range(5):
+        assert await ask() == GOOD
+    assert pooled_.counts() == [3, 5]
+    assert "a lie" in str(pooled_.nodes[0].reason())
+    said = 'endpoint="n0",lane="chain",outcome="inconsistent",path="/wallet/getsomething"'
+    assert f"lucid_node_calls_total{{{said}}} 3.0" in pooled_.metrics.render().decode()
+    pooled_.times.pass_s(1.1)
+    assert await ask() == GOOD
+    assert await ask() == GOOD
+    assert pooled_.counts() == [4, 7], "one trial, and left alone again"
 
 
 async def test_an_answer_that_contradicts_itself_is_asked_of_the_next_node() -> None:
@@ -182,11 +222,92 @@ async def test_a_node_whose_head_is_far_from_the_clock_is_the_second_choice(away
     assert pooled_.counts() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("heights", "asked"),
+    [
+        ((100, 110, 110), [1, 0, 0]),
+        ((99, 110, 110), [0, 1, 0]),
+        ((99, 110, None), [1, 0, 0]),
+        ((100, 10_000, 100), [1, 0, 0]),
+        ((None, 10_000, 10_000), [1, 0, 0]),
+    ],
+)
+async def test_a_node_behind_what_two_operators_have_reached_is_the_second_choice(
+    heights: tuple[int | None, ...], asked: list[int]
+) -> None:
+    """One operator alone may claim any height: that makes no other a laggard."""
+    pooled_ = pooled(*(Player([GOOD]) for _ in heights))
+    for node, height in zip(pooled_.nodes, heights, strict=True):
+        if height is not None:
+            node.head = Head(height=height, timestamp_ms=NOON_MS, at_ms=NOON_MS)
+    assert await pooled_.ask() == GOOD
+    assert pooled_.counts() == asked
+
+
+async def test_a_node_behind_another_of_its_operator_is_the_second_choice() -> None:
+    ours = {"operator": "ours"}
+    pooled_ = pooled(Player([GOOD]), Player([GOOD]), endpoints=[ours, ours])
+    for node, height in zip(pooled_.nodes, (50, 61), strict=True):
+        node.head = Head(height=height, timestamp_ms=NOON_MS, at_ms=NOON_MS)
+    await pooled_.ask()
+    assert pooled_.counts() == [0, 1]
+    pooled_.players[1].answers = [AWAY]
+    assert await pooled_.ask() == GOOD
+    assert pooled_.counts() == [1, 2], "behind is better than none"
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_what_comes_while_a_node_is_compared_shares_what_comes_of_it(lane: Lane) -> None:
+    class Hanging(httpx.AsyncBaseTransport):
+        """Begins to answer, and breaks off when it is told to."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.is_begun, self.is_over = asyncio.Event(), asyncio.Event()
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.asked += 1
+            self.is_begun.set()
+            await self.is_over.wait()
+            raise httpx.ReadError("over", request=request)
+
+    hanging = Hanging()
+    node = NodeHttp(
+        Endpoint(name="slow", operator="slow", url="http://slow", concurrency=2),
+        Treatment(genesis_block_id=GENESIS, timeout_s=3_600, connect_timeout_s=1, attempts=1),
+        counters=NodeCounters(Metrics()),
+        transport=hanging,
+        now_ms=lambda: NOON_MS,
+    )
+    calls = [asyncio.create_task(node.post(PATH, {}, lane=lane)) for _ in range(5)]
+    await hanging.is_begun.wait()
+    hanging.is_over.set()
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in failed] == [NodeUnavailable] * 5
+    assert hanging.asked == 1, "not one after the other"
+
+
+async def test_a_refusal_is_told_only_when_nobody_failed_otherwise() -> None:
+    no = {"Error": "class a.b.Exception : no"}
+    for answers in ([no, AWAY], [AWAY, no]):
+        pooled_ = pooled(*(Player([each]) for each in answers))
+        with pytest.raises(NodeUnavailable):
+            await pooled_.ask()
+    pooled_ = pooled(Player([no]), Player([GOOD], genesis="ab" * 32))
+    with pytest.raises(NodeRefused):
+        await pooled_.ask()
+
+
 async def test_h17_a_node_of_another_network_is_asked_for_its_genesis_and_nothing_else() -> None:
     pooled_ = pooled(Player([GOOD], genesis="ab" * 32), Player([GOOD]))
     assert await pooled_.ask() == GOOD
     assert await pooled_.ask() == GOOD
     assert pooled_.counts() == [0, 2]
+    assert pooled_.players[0].greeted == 1, "and not for each question"
+    pooled_.players[1].answers = [AWAY]
+    with pytest.raises(NodeUnavailable):
+        await pooled_.ask()
+    assert pooled_.players[0].asked == []
     assert pooled_.nodes[0].state is NodeState.WRONG_CHAIN
     assert "of another network" in str(pooled_.nodes[0].wrong_chain)
 
@@ -326,9 +447,9 @@ async def test_catching_up_is_asked_for_in_a_lane_of_its_own() -> None:
     )
     lanes = re.findall(counted, text)
     assert sorted(lanes) == [
+        ("broadcast", "/getblockbynum"),  # the genesis block, for which a broadcast may be waiting
         ("catch_up", "/gettransactioninfobyblocknum"),
         ("catch_up", "solidity/getnowblock"),
-        ("chain", "/getblockbynum"),  # the genesis block
         ("chain", "/gettransactioninfobyblocknum"),
         ("read", "/getaccount"),
         ("verdict", "solidity/getnowblock"),

@@ -1,13 +1,20 @@
 """The chain is followed without gap or repeat while nodes come and go, and two words stay two."""
 
 import random
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from devnet.api.app import NodeApi
+from devnet.app import assemble
 from devnet.genesis import GENESIS_BLOCK_ID
+from devnet.settings import Follower
+from devnet.settings import Settings as DevnetSettings
 from services.tron_client.node import Endpoint, NodeCounters, NodeHttp, NodePool, Treatment
+from shared.errors import Unavailable
 from shared.metrics import Metrics
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
@@ -34,7 +41,29 @@ class Switched(httpx.AsyncBaseTransport):
         return await self._wire.handle_async_request(request)
 
 
-def pool_over(world: World, **operators: Switched) -> NodePool:
+class Mortal(httpx.AsyncBaseTransport):
+    """The way to a node that dies after some calls more."""
+
+    def __init__(self, app: NodeApi) -> None:
+        self.asked = self.died = 0
+        self._left: int | None = None
+        self._inner = httpx.ASGITransport(app=app)
+
+    def dies_after(self, calls: int | None) -> None:
+        """Say when it dies; with None it lives."""
+        self._left = calls
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._left is not None:
+            if self._left == 0:
+                self.died += 1
+                raise httpx.ConnectError("dead", request=request)
+            self._left -= 1
+        self.asked += 1
+        return await self._inner.handle_async_request(request)
+
+
+def pool_over(world: World, **operators: httpx.AsyncBaseTransport) -> NodePool:
     """Return a pool of one node for each operator, asked in this order."""
     clock = world.devnet.node.clock
     treatment = Treatment(
@@ -75,6 +104,44 @@ async def test_no_transfer_is_missed_or_told_twice_while_nodes_come_and_go(
             assert amounts == list(range(1, 61))
         assert ours.asked > 50
         assert theirs.asked > 20
+
+
+@pytest.mark.parametrize("first", ["follower", "maker"])
+async def test_no_block_is_lost_when_one_of_two_real_nodes_dies_between_any_two_calls(
+    tmp_path: Path, first: str
+) -> None:
+    """The follower is some blocks behind: going over to it and back leaves no gap and repeats nothing."""
+    devnet = assemble(DevnetSettings(speed=0, followers=(Follower(lag_blocks=3),)))
+    world = World(devnet=devnet)
+    world.mine(BLOCKS_TO_SOLID + 5)
+    seats = {"maker": Mortal(devnet.node_app), "follower": Mortal(devnet.followers[0].app)}
+    order = [first, *(each for each in seats if each != first)]
+    pool = pool_over(world, **{name: seats[name] for name in order})
+    async with AsyncExitStack() as stack:
+        stack.callback(devnet.node.close)
+        bench = await stack.enter_async_context(benched(world, tmp_path, pool=pool))
+        await start(bench)
+        amount = 0
+        for calls in range(9):
+            seats[first].dies_after(calls)
+            for _ in range(3):
+                amount += 1
+                world.pay_trx(amount)
+                world.mine()
+                await follow(bench)
+            seats[first].dies_after(None)
+            world.devnet.node.clock.jump(120_000)  # longer than any breaker's pause
+            world.mine()
+            await follow(bench)
+        for _ in range(BLOCKS_TO_SOLID + 5):
+            world.mine()
+            await follow(bench)
+        told = await bench.transfer_events()
+        for event in ("seen", "confirmed"):
+            amounts = [int(value) for name, value in told if name == event]
+            assert amounts == list(range(1, amount + 1))
+        assert all(seat.died > 0 for name, seat in seats.items() if name == first)
+        assert all(seat.asked > 20 for seat in seats.values())
 
 
 async def test_a_submitted_transaction_reaches_the_chain_although_the_first_node_is_away(
@@ -134,6 +201,12 @@ async def test_heads_are_asked_for_where_there_is_a_choice(world: World, tmp_pat
         told: list[dict[str, Any]] = bench.service.endpoints.standing()
         assert [each["height"] for each in told] == [bench.sight.current().head.height] * 2
         assert [each["head_age_s"] for each in told] == [0, 0]
+
+
+async def follow(bench: Bench) -> None:
+    """Look for the next blocks as the loop does, which comes again whatever a node said."""
+    with suppress(Unavailable):
+        await bench.scan()
 
 
 async def scan_and_look(bench: Bench) -> None:

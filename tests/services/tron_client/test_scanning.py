@@ -11,7 +11,7 @@ import pytest
 
 from devnet.forks import Fate
 from devnet.genesis import GENESIS_BLOCK_ID
-from services.tron_client.abi_reader import AbiReader
+from services.tron_client.abi_reader import AbiReader, NotReadable
 from services.tron_client.domain.blocks import ForkBelowSolid, InconsistentBlock
 from services.tron_client.node.errors import NodeUnavailable, WrongChain
 from services.tron_client.store.schema import TRANSFER_FEED
@@ -460,3 +460,23 @@ async def test_tronpy_reads_through_our_node_and_has_no_connection_of_its_own(be
     assert await reader.read(TOKEN, "decimals", []) == "6"
     assert "/wallet/getcontract" in bench.calls()
     assert vars(reader._client.provider) == {}
+
+
+@pytest.mark.parametrize(
+    "kind", ["1", "uint7", "(uint256", "nonsense", "uint256[-1]", "", "bytes33"]
+)
+async def test_a_contract_with_types_that_are_none_is_not_readable(
+    world: World, tmp_path: Path, kind: str
+) -> None:
+    """Whoever deploys a contract writes its ABI."""
+
+    def with_type(path: str, _asked: Any, answer: Any) -> Any:
+        if path.endswith("getcontract"):
+            for entry in answer["abi"]["entrys"]:
+                entry["outputs"] = [{"type": kind}]
+        return answer
+
+    wire = SpoiledWire(world.devnet, with_type)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        with pytest.raises(NotReadable):
+            await AbiReader(bench.node).read(TOKEN, "decimals", [])

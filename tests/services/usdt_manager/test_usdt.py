@@ -85,6 +85,8 @@ class Chain:
                 activation_fee_sun=1_000_000,
                 activation_bandwidth_fee_sun=100_000,
                 memo_fee_sun=1_000_000,
+                multi_sign_fee_sun=1_000_000,
+                permission_update_fee_sun=100_000_000,
                 max_fee_limit_sun=15_000_000_000,
                 free_bandwidth=600,
             ),
