@@ -6,7 +6,7 @@ MONGO  := build/mongo-server
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo devnet test check mongo-server bench fmt docs proto clients vectors constraints clean
+.PHONY: help run demo devnet test check soak mongo-server bench fmt docs proto clients vectors constraints clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test: check clients $(if $(TEST_MONGO_URL),,mongo-server) ## check, then propert
 	@$(BIN)/python -m pytest -m "mongodb and not system" -n auto
 	@$(BIN)/python -m pytest -m "clients" -n auto -rs
 	@$(BIN)/python -m pytest -m "system"
+
+soak: $(BIN)/.dev ## what chance decides, for half an hour; SEEDS=500 DEATHS=60 SCANS=3
+	@$(BIN)/python -m tests.soak
 
 bench: $(BIN)/.dev $(if $(TEST_MONGO_URL),,mongo-server) ## speed and size, beside a limit from the same run
 	@$(BIN)/python -m tests.bench

@@ -24,6 +24,7 @@ from uuid6 import uuid7
 
 from services.wallet_manager.cli import make_seed
 from services.wallet_manager.settings import Settings as WalletSettings
+from services.wallet_manager.vault.hardening import forbid_core_dumps
 from shared.access import Role
 from shared.auth import OPERATOR, mint_operator_token
 from shared.clock import MS_PER_S, SystemClock
@@ -134,6 +135,7 @@ async def initialise(settings: WalletSettings, *, show: Callable[[str], None]) -
 
 def main() -> int:
     """Run the command; returns the exit status."""
+    forbid_core_dumps()
     try:
         settings = WalletSettings()
         made = asyncio.run(initialise(settings, show=show))

@@ -38,8 +38,10 @@ from services.wallet_manager.service.messages import Messages
 from services.wallet_manager.service.offline import Offline
 from services.wallet_manager.service.oversight import Oversight
 from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
+from services.wallet_manager.service.private_keys import Exporting, Importing, PrivateKeys
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import Reconciliation
+from services.wallet_manager.service.recount import Recount
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.signing import Signing
 from services.wallet_manager.service.submission import Submission
@@ -78,7 +80,9 @@ def create(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         service = _service(settings, runtime, store, chain)
         await service.keeper.start()
         door = settings.database_path(NAME).parent / SOCKET
-        await runtime.stack.enter_async_context(owner_socket(service.keeper, door))
+        await runtime.stack.enter_async_context(
+            owner_socket(service.keeper, door, keys=service.private_keys)
+        )
         await service.alarms.load()
         await service.guards.load()
         await service.recovery.begin()
@@ -115,14 +119,16 @@ def _service(
     books = Books(
         store=store, clock=clock, alarms=alarms, max_attempts=rules.max_attempts, books_lock=lock
     )
+    guards = _guards(settings, runtime, store, chain, lock)
+    recount = Recount(store=store, ledger=guards.ledger)
     claims = Claims(
         store=store,
         marks=vault,
         chain=chain,
+        recount=recount,
         clock=clock,
         alarms=alarms,
-        max_attempts=rules.max_attempts,
-        retry_ms=rules.retry_ms,
+        rules=rules,
         books_lock=lock,
     )
     imports = Imports(
@@ -130,11 +136,11 @@ def _service(
         chain=chain,
         marks=vault,
         books=books,
+        recount=recount,
         clock=clock,
         new_id=new_id,
         max_attempts=rules.max_attempts,
     )
-    guards = _guards(settings, runtime, store, chain, lock)
     keeper = Keeper(
         store=store,
         vault=vault,
@@ -160,7 +166,7 @@ def _service(
         claims=claims,
         books=books,
         indexes=Indexes(store=store, watcher=chain, clock=clock),
-        clock=clock,
+        clocks=guards.timekeeper,
         alarms=alarms,
     )
     recovery.before_clear(submission.hand_over_again)
@@ -228,6 +234,27 @@ def _service(
         alarms=alarms,
         guards=guards,
         keeper=keeper,
+        private_keys=PrivateKeys(
+            importing=Importing(
+                store=store,
+                keeper=keeper,
+                wallets=wallets,
+                audit=guards.audit,
+                clock=clock,
+                new_id=new_id,
+                network=settings.tron_network,
+                require_clear=recovery.require_clear,
+            ),
+            exporting=Exporting(
+                store=store,
+                vault=vault,
+                keeper=keeper,
+                wallets=wallets,
+                audit=guards.audit,
+                approvals=guards.approvals,
+                held_back=guards.switch.reason_for,
+            ),
+        ),
         feed=FeedSource(storage=store.storage, feed=SEND_FEED, view=SendView, clock=clock),
         verdicts=FeedFollower(
             pages=chain.verdicts,
@@ -368,6 +395,7 @@ def _rules(settings: Settings, runtime: Runtime) -> SigningRules:
         usdt_contract=parse_address(runtime.usdt_contract()),
         enabled=settings.mainnet_signing_enabled or not on_mainnet,
         lifetime_ms=settings.send_lifetime_s * MS_PER_S,
+        offline_lifetime_ms=settings.offline_send_lifetime_s * MS_PER_S,
         max_skew_ms=settings.max_head_skew_s * MS_PER_S,
         max_attempts=settings.max_send_attempts,
         batch=settings.sign_batch,

@@ -48,6 +48,13 @@ class Settings(ServiceSettings):
         validation_alias="SEND_LIFETIME_S",
         description="Chain seconds from the reference block's time until a signed send expires.",
     )
+    offline_send_lifetime_s: int = Field(
+        default=82_800,
+        ge=60,
+        le=85_200,
+        validation_alias="OFFLINE_SEND_LIFETIME_S",
+        description="The same for a send that is signed elsewhere; a day less 20 minutes at most.",
+    )
     max_send_attempts: int = Field(
         default=5,
         ge=1,

@@ -24,11 +24,13 @@ from shared.money import Currency
 class WalletType(StrEnum):
     """Where the keys of a wallet are; ``software`` is another word for ``hot``, in the vault.
 
-    Those of cold, hardware and multisig wallets sign elsewhere; a watch-only wallet never sends.
+    The key of an imported wallet is in the vault too, brought in on its owner's machine. Those of
+    cold, hardware and multisig wallets sign elsewhere; a watch-only wallet never sends.
     """
 
     HOT = "hot"
     SOFTWARE = "software"
+    IMPORTED = "imported"
     WATCH_ONLY = "watch_only"
     COLD = "cold"
     HARDWARE = "hardware"
@@ -73,6 +75,10 @@ class WalletRequest(Request):
     def _says_where_the_keys_are(self) -> Self:
         is_ours = self.wallet_type in {WalletType.HOT, WalletType.SOFTWARE}
         is_known = self.address is not None or self.account_public_key is not None
+        if self.wallet_type is WalletType.IMPORTED:
+            raise ValueError(
+                "a key is imported on wallet-manager's own machine, never over the API"
+            )
         if is_ours and is_known:
             raise ValueError("the address of a hot wallet is made here: leave it out")
         if not is_ours and not is_known:
@@ -313,7 +319,8 @@ class Intent(Request):
     """What the stack means to do; wallet-manager builds, signs and sends it at most once.
 
     With ``after`` it is signed only once the send of that key is in a block. A ``memo`` is public and
-    costs a fee of its own; ``permission_id`` says which permission of the account signs.
+    costs a fee of its own; ``permission_id`` says which permission of the account signs. A sweep is
+    paid from ``from_address``, a deposit address of the wallet; everything else from its own address.
     """
 
     send_key: SendKeyText
@@ -328,6 +335,7 @@ class Intent(Request):
     memo: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     permission_id: Annotated[int, Field(ge=0, le=9)] = 0
     reservation: Reservation | None = None
+    from_address: AddressText | None = None
 
 
 class SendsRequest(Request):
@@ -377,6 +385,7 @@ class SendView(View):
     state: SendState
     purpose: Purpose
     wallet_id: str
+    from_address: AddressText | None = None
     kind: SendKind
     params: SendParams
     txid: TxidText | None

@@ -1,9 +1,11 @@
 """Approvals: what several people have to agree to before it happens."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from shared.access import Scope
 from shared.errors import Conflict, Forbidden, NotFound
 
 LONGEST_MS: Final = 7 * 86_400_000
@@ -18,6 +20,13 @@ class ApprovalKind(StrEnum):
     LARGE_SEND = "large_send"
     UNLOCK = "unlock"
     LIFT_STOP = "lift_stop"
+
+
+SCOPE_TO_AGREE: Final[Mapping[ApprovalKind, Scope]] = {
+    kind: Scope.WALLETS_EXPORT if kind is ApprovalKind.EXPORT else Scope.WALLETS_ADMIN
+    for kind in ApprovalKind
+}
+"""What who agrees to each kind has to hold."""
 
 
 class ApprovalState(StrEnum):

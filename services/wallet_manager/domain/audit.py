@@ -36,6 +36,7 @@ class Act(StrEnum):
     WALLET_CHANGED = "wallet.changed"
     WALLET_LOCKED = "wallet.locked"
     WALLET_UNLOCKED = "wallet.unlocked"
+    WALLET_IMPORTED = "wallet.imported"
     WALLET_EXPORTED = "wallet.exported"
     MESSAGE_SIGNED = "message.signed"
     VAULT_UNLOCKED = "vault.unlocked"

@@ -8,7 +8,7 @@ from typing import Final
 from services.wallet_manager.domain.meaning import details_from
 from services.wallet_manager.domain.rulebook import DAY_MS, HOUR_MS, Caps, Rulebook
 from services.wallet_manager.domain.sends import Hold, Send
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_manager import Purpose, SendKind
 from shared.money import Currency, format_base_units
 
 BUCKET_MS: Final = 600_000
@@ -26,6 +26,9 @@ _VALUE_KINDS: Final[Mapping[str, Currency]] = {
     "trc20_approve": Currency.USDT,
 }
 """The kinds that let others have money; stakes stay our own and are bounded by fees alone."""
+
+_ALWAYS_AGREED: Final = frozenset({SendKind.PERMISSION_UPDATE})
+"""The kinds that people agree to whatever the amount: one such hands the whole account over."""
 
 _KEPT_TRX_KINDS: Final = frozenset({"trx_transfer", "freeze_balance"})
 """The kinds whose hold of TRX is their amount besides the fee."""
@@ -94,9 +97,14 @@ class Window:
 
 
 def value_of(send: Send) -> tuple[Currency, int] | None:
-    """Return what a send lets others have; None for kinds that keep the money ours."""
+    """Return what a send lets others have; None for what keeps the money ours.
+
+    Intake takes a sweep on only if it goes to a wallet of ours, so no cap on theft bears on it.
+    """
     currency = _VALUE_KINDS.get(send.kind)
-    return None if currency is None else (currency, send.amount)
+    if currency is None or send.purpose is Purpose.SWEEP:
+        return None
+    return currency, send.amount
 
 
 def fee_of(send: Send, hold: Hold) -> int:
@@ -271,6 +279,8 @@ def _windows(send: Send, hold: Hold, rules: Rulebook, *, is_unproved: bool) -> l
 
 def needs_approval(send: Send, rules: Rulebook) -> bool:
     """True when people have to agree to the send first."""
+    if send.kind in _ALWAYS_AGREED:
+        return True
     value = value_of(send)
     caps = rules.caps_of(value[0]) if value else None
     return value is not None and caps is not None and value[1] > caps.agreed_above

@@ -8,12 +8,6 @@ from shared.models.wallet_manager import SendKind
 from shared.tron.operation import INT64_MAX, SUN_PER_TRX, ContractCall, ReferenceBlock
 from shared.tron.transaction import bandwidth_points, build_raw_data
 
-PERMISSION_FEE_SUN: Final = 100 * SUN_PER_TRX
-"""Chain parameter getUpdateAccountPermissionFee."""
-
-MULTI_SIGN_FEE_SUN: Final = SUN_PER_TRX
-"""Chain parameter getMultiSignFee, for a transaction with more than one signature."""
-
 MAX_SIGNATURES: Final = 5
 
 MAX_ENERGY: Final = 10_000_000
@@ -28,6 +22,8 @@ _BELIEVED: Final = {
     "activation_fee_sun": range(20 * SUN_PER_TRX),
     "activation_bandwidth_fee_sun": range(10 * SUN_PER_TRX),
     "memo_fee_sun": range(100 * SUN_PER_TRX),
+    "multi_sign_fee_sun": range(100 * SUN_PER_TRX),
+    "permission_update_fee_sun": range(1_000 * SUN_PER_TRX),
     "max_fee_limit_sun": range(1_000 * SUN_PER_TRX, 1_000_000 * SUN_PER_TRX + 1),
 }
 """Prices outside these have never been seen on TRON: a price too low starves a call of energy, one too
@@ -54,6 +50,8 @@ class Prices:
     activation_fee_sun: int
     activation_bandwidth_fee_sun: int
     memo_fee_sun: int
+    multi_sign_fee_sun: int
+    permission_update_fee_sun: int
     max_fee_limit_sun: int
 
     def __post_init__(self) -> None:
@@ -117,11 +115,11 @@ def fee_plan(send: Send, *, fee_limit_sun: int, prices: Prices, signatures: int 
     if send.kind in {SendKind.TRX_TRANSFER, SendKind.ACCOUNT_ACTIVATE}:
         worst_sun += prices.activation_fee_sun + prices.activation_bandwidth_fee_sun
     if send.kind is SendKind.PERMISSION_UPDATE:
-        worst_sun += PERMISSION_FEE_SUN
+        worst_sun += prices.permission_update_fee_sun
     if send.memo:
         worst_sun += prices.memo_fee_sun
     if signatures > 1:
-        worst_sun += MULTI_SIGN_FEE_SUN
+        worst_sun += prices.multi_sign_fee_sun
     reserved_sun = min(send.reserved_energy * prices.energy_fee_sun, fee_limit_sun)
     return FeePlan(fee_limit_sun=fee_limit_sun, worst_sun=worst_sun, reserved_sun=reserved_sun)
 

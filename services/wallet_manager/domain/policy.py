@@ -34,13 +34,21 @@ ALLOWED: Final[Mapping[tuple[str, Purpose], frozenset[SendKind]]] = {
     ("trx-staking", Purpose.STAKE): _STAKES,
     ("usdt-manager", Purpose.ALLOWANCE): frozenset({SendKind.TRC20_APPROVE}),
     ("payout-router", Purpose.MAINTENANCE): frozenset(
-        {SendKind.ACCOUNT_ACTIVATE, SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL}
+        {SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL}
     ),
 }
 """The kinds that each (originating service, purpose) may ask for; any other pair is refused."""
 
-OPT_IN: Final = frozenset({SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL})
-"""Kinds that no wallet allows until its policy names them."""
+OPT_IN: Final = frozenset(
+    {SendKind.TRC20_APPROVE, SendKind.PERMISSION_UPDATE, SendKind.CONTRACT_CALL}
+)
+"""Kinds that no wallet allows until its policy names them.
+
+Each lets somebody else act for us later: a spender, a holder of a key, a contract.
+"""
+
+TO_OURS: Final = frozenset({Purpose.SWEEP, Purpose.ACTIVATION, Purpose.FEE_TOP_UP})
+"""Purposes for which money moves between addresses of ours alone (hazards H12 and H18)."""
 
 USDT_CARRIER: Final = "usdt-manager"
 """The one service that may hand on token transfers that others began."""
@@ -51,6 +59,24 @@ class PolicyRefusal(Forbidden):
 
     code = "LUCID_ERR_9320"
     title = "Refused by the signing policy"
+
+
+def check_ends(intent: Intent, *, is_to_own_wallet: bool, is_to_ours: bool) -> None:
+    """Raise PolicyRefusal where a purpose does not fit who pays and who is paid.
+
+    Args:
+        intent: what is asked for.
+        is_to_own_wallet: the recipient is the own address of a wallet of ours.
+        is_to_ours: it is that or a deposit address.
+    """
+    purpose = intent.purpose
+    if intent.from_address is not None and purpose is not Purpose.SWEEP:
+        told = f"a deposit address pays for sweeps alone, not for a {purpose}"
+        raise PolicyRefusal(told, rule="leaf_purpose")
+    if purpose in TO_OURS and not is_to_ours:
+        raise PolicyRefusal(f"a {purpose} goes to an address of ours alone", rule="own_address")
+    if purpose is Purpose.SWEEP and not is_to_own_wallet:
+        raise PolicyRefusal("a sweep goes to a wallet's own address alone", rule="own_wallet")
 
 
 def check(intent: Intent, *, caller: str | None) -> None:

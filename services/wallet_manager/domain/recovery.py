@@ -19,8 +19,11 @@ RUN_ID: Final = "run"
 MARK_SLACK_MS: Final = 1_000
 """How far a timestamp may lie above its mark: it was counted up while others of its wallet had it (H6)."""
 
-LONGEST_EXPIRY_MS: Final = 660_000
-"""After this no signed transaction can get into a block: ten minutes, and the most that clocks differ (H2)."""
+MOST_SKEW_MS: Final = 60_000
+"""How far clocks may differ while anything is signed or a quarantine goes on (H2)."""
+
+LONGEST_EXPIRY_MS: Final = 600_000 + MOST_SKEW_MS
+"""After this no signed transaction can get into a block: ten minutes, and the most that clocks differ."""
 
 INDEX_GAP: Final = 1_000
 """Leaves in a row that nobody watches, after which no later one was ever shown; so many are skipped."""
@@ -74,6 +77,7 @@ class Run:
         began_ms: when the quarantine began.
         next_height: first block that is not looked through yet, while matching.
         until_ms: a solid block of this time or later ends the matching.
+        forgot_ms: when the last matching began: what had left unsigned before then may be forgotten here.
     """
 
     id: str = RUN_ID
@@ -86,6 +90,7 @@ class Run:
     began_ms: int = 0
     next_height: int | None = None
     until_ms: int | None = None
+    forgot_ms: int = 0
 
     @property
     def is_clear(self) -> bool:
@@ -118,6 +123,7 @@ class Run:
             stage=Stage.MATCHING,
             next_height=max(self.height, 1),
             until_ms=at_ms + LONGEST_EXPIRY_MS,
+            forgot_ms=at_ms,
         )
 
     def looked_through(self, last_height: int) -> "Run":

@@ -189,6 +189,7 @@ class Send:
     Attributes:
         send_key: names it for ever, unique.
         owner: the address it is paid from.
+        leaf: which address of the wallet that is: 0 its own, others deposit addresses.
         due_ms: when the signing loop looks at it next.
         attempt: number of the attempt under way, 0 before the first.
         txid: of that attempt.
@@ -207,6 +208,7 @@ class Send:
     purpose: Purpose
     wallet_id: str
     owner: Address
+    leaf: int = 0
     kind: SendKind
     recipient: Address | None
     contract: Address | None

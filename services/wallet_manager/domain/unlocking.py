@@ -53,7 +53,7 @@ class Tries:
     def one_more(self, *, now_ms: int) -> "Tries":
         """Return this with a try counted; raises TriedTooOften."""
         wait_ms = self.not_before_ms - now_ms
-        if wait_ms > 0:
+        if 0 < wait_ms <= pause_ms(self.failed):  # longer ones come of a clock that was set back
             seconds = -(-wait_ms // 1_000)
             raise TriedTooOften(
                 f"the passphrase was wrong {self.failed} times: wait {seconds} s",

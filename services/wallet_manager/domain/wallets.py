@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from services.wallet_manager.domain.keys import Imported, KeyName, Leaf
 from shared.errors import Conflict, NotFound
 from shared.models.wallet_manager import WalletRole, WalletStatus, WalletType
 from shared.tron.address import Address
@@ -77,7 +78,10 @@ watches: it is locked if its key was misused, and comes back for money that arri
 OUT_OF_USE: Final = frozenset({WalletStatus.INACTIVE, WalletStatus.ARCHIVED})
 """Statuses in which a wallet hands out no addresses; it signs in none but ``active``."""
 
-KEPT_HERE: Final = frozenset({WalletType.HOT, WalletType.SOFTWARE})
+MADE_HERE: Final = frozenset({WalletType.HOT, WalletType.SOFTWARE})
+"""Types whose key derives from the seed."""
+
+KEPT_HERE: Final = MADE_HERE | {WalletType.IMPORTED}
 """Types whose key is in the vault."""
 
 
@@ -131,11 +135,22 @@ class Wallet:
         """True when the key kept here is all that a transaction of this wallet takes (hazard H7)."""
         return self.type in KEPT_HERE
 
-    def own_account(self) -> int:
-        """Return the account whose key is in the vault; raises CannotSign where it is elsewhere."""
+    def own_key(self) -> KeyName:
+        """Say which key of the vault is that of its address; raises CannotSign if it is elsewhere."""
+        if self.type is WalletType.IMPORTED:
+            return Imported(wallet_id=self.id)
         if self.account is None or not self.signs_alone:
             raise CannotSign("its key is not kept here", wallet_id=self.id, type=self.type.value)
-        return self.account
+        return Leaf(account=self.account, index=0)
+
+    def key_of(self, leaf: int) -> KeyName:
+        """Say which key of the vault is that of one of its addresses; raises CannotSign."""
+        key = self.own_key()
+        if leaf == 0:
+            return key
+        if not isinstance(key, Leaf):
+            raise CannotSign("no other address derives from it", wallet_id=self.id)
+        return replace(key, index=leaf)
 
     def require_sends(self) -> None:
         """Refuse what can never be signed; an inactive or locked wallet's sends wait.
@@ -155,11 +170,11 @@ class Wallet:
         if self.status in OUT_OF_USE:
             raise NoAddresses(f"it is {self.status}", wallet_id=self.id)
 
-    def require_signing(self) -> int:
-        """Return the account whose key may sign now; raises CannotSign."""
+    def require_signing(self) -> KeyName:
+        """Say which key may sign now; raises CannotSign."""
         if self.status is not WalletStatus.ACTIVE:
             raise CannotSign(f"it is {self.status}", wallet_id=self.id, status=self.status.value)
-        return self.own_account()
+        return self.own_key()
 
     def renamed(self, *, label: str | None, user_id: str | None) -> "Wallet":
         """Return the wallet with another label or owner, where one is given."""
@@ -199,7 +214,7 @@ class WalletFilter:
 
     def takes(self, wallet: Wallet) -> bool:
         """True for a wallet that is meant."""
-        type_ = WalletType.HOT if self.type in KEPT_HERE else self.type
+        type_ = WalletType.HOT if self.type in MADE_HERE else self.type
         return (
             self.status in {None, wallet.status}
             and self.user_id in {None, wallet.user_id}

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from services.wallet_manager.domain.approvals import (
+    SCOPE_TO_AGREE,
     ApprovalNeeded,
     ApprovalOver,
     NotForYou,
@@ -49,6 +50,15 @@ async def policy(service: Service, _: Reader, scope: str) -> PolicyView:
     """Return the policy of a wallet, or with the scope ``all`` that of every other one."""
     found = await service.guards.policy(scope)
     return policy_view(found, service.guards.policies.rules(found))
+
+
+@router.get("/policies/{scope}/revisions/{revision}", responses=declares(InvalidFields, NotFound))
+async def policy_revision(
+    service: Service, _: Reader, scope: str, revision: Annotated[int, Path(ge=1)]
+) -> PolicyView:
+    """Return a policy as one of its changes left it; the audit log says who made that change."""
+    found = await service.guards.policies.at_revision(scope, revision)
+    return policy_view(found, found.rules)
 
 
 @router.put(
@@ -99,6 +109,8 @@ async def agree(
     service: Service, caller: Admin, approval_id: str, body: VoiceRequest
 ) -> ApprovalView:
     """Agree to a request; the act itself is then asked for again, or signed by itself."""
+    asked = await service.guards.approvals.find(approval_id)
+    caller.require(SCOPE_TO_AGREE[asked.kind])
     answered = await service.guards.approvals.agree(approval_id, who=caller.name, note=body.note)
     return approval_view(answered, service.guards.approvals.state(answered))
 

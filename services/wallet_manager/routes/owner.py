@@ -1,7 +1,7 @@
-"""The owner's socket: what may be done to the vault, by who owns this process, on its machine.
+"""The owner's socket: what may be done to the keys, by who owns this process, on its machine.
 
 A Unix socket in the data directory, open to its owner alone; the kernel says who is at the other end.
-One line of JSON comes in, one goes out. A passphrase never travels over HTTP.
+One line of JSON comes in, one goes out. Neither a passphrase nor a key ever travels over HTTP.
 """
 
 import asyncio
@@ -11,14 +11,19 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from uuid6 import uuid7
+
+from services.wallet_manager.domain.approvals import ApprovalNeeded
 from services.wallet_manager.service.keeper import Keeper
+from services.wallet_manager.service.private_keys import PrivateKeys
 from services.wallet_manager.vault import wipe
 from shared.config import ConfigurationMissing
 from shared.errors import BadRequest, Problem, Unavailable
-from shared.logs import get_logger
+from shared.logs import get_logger, request_id
 
 log = get_logger(__name__)
 
@@ -26,6 +31,8 @@ SOCKET: Final = "owner.sock"
 MAX_LINE_BYTES: Final = 8_192
 READ_TIMEOUT_S: Final = 10.0
 BACKLOG: Final = 8
+SECRETS: Final = ("passphrase", "new_passphrase", "file_passphrase", "private_key")
+Secrets = dict[str, bytearray | None]
 MAX_PATH_BYTES: Final = 100
 """Linux takes 107, macOS 103."""
 
@@ -51,13 +58,18 @@ def reachable(path: Path) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def owner_socket(
-    keeper: Keeper, path: Path, *, owners: frozenset[int] | None = None
+    keeper: Keeper,
+    path: Path,
+    *,
+    keys: PrivateKeys | None = None,
+    owners: frozenset[int] | None = None,
 ) -> AsyncIterator[None]:
     """Listen for the owner while this lasts; whoever holds the database's lock may do so.
 
     Args:
         keeper: who carries out what is asked for.
         path: where the socket is made, in place of one of a process that was killed.
+        keys: who takes single keys in and gives them away.
         owners: the uids that are answered; by default this process's and root's.
     """
     allowed = owners if owners is not None else frozenset({os.getuid(), 0})
@@ -69,7 +81,7 @@ async def owner_socket(
             connections.add(task)
             task.add_done_callback(connections.discard)
         try:
-            await _serve(keeper, reader, writer, allowed)
+            await _serve(Owned(keeper, keys), reader, writer, allowed)
         finally:
             writer.close()
 
@@ -100,7 +112,7 @@ def _bound(path: Path) -> socket.socket:
 
 
 async def _serve(
-    keeper: Keeper,
+    owned: "Owned",
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     owners: frozenset[int],
@@ -114,7 +126,11 @@ async def _serve(
             line = await reader.readuntil()
     except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
         return
-    answer = await answered(keeper, line, by=f"owner (uid {uid})")
+    marker = request_id.set(uuid7().hex)
+    try:
+        answer = await answered(owned, line, by=f"owner (uid {uid})")
+    finally:
+        request_id.reset(marker)
     with contextlib.suppress(OSError):  # the owner did not wait
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
@@ -131,12 +147,20 @@ def _uid_of(writer: asyncio.StreamWriter) -> int:
     return int(uid)
 
 
-async def answered(keeper: Keeper, line: bytes, *, by: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What the owner may ask for."""
+
+    keeper: Keeper
+    keys: PrivateKeys | None = None
+
+
+async def answered(owned: Owned, line: bytes, *, by: str) -> dict[str, Any]:
     """Carry out one line and return what is said of it; a refusal is an answer."""
     try:
-        return {"ok": True, **await carried_out(keeper, _read(line), by=by)}
+        return {"ok": True, **await carried_out(owned, _read(line), by=by)}
     except Problem as problem:
-        return {"ok": False, "code": problem.code, "detail": problem.detail}
+        return {"ok": False, "code": problem.code, "detail": _told(problem)}
     except ConfigurationMissing as error:
         return {"ok": False, "code": Unavailable.code, "detail": str(error)}
     except Exception as error:  # noqa: BLE001 - the request's edge: what it says may hold anything
@@ -145,36 +169,103 @@ async def answered(keeper: Keeper, line: bytes, *, by: str) -> dict[str, Any]:
         return {"ok": False, "code": Problem.code, "detail": detail}
 
 
-async def carried_out(keeper: Keeper, request: dict[str, str], *, by: str) -> dict[str, Any]:
-    """Do what was asked for; returns the vault's standing after it.
+async def carried_out(owned: Owned, request: dict[str, str], *, by: str) -> dict[str, Any]:
+    """Do what was asked for; returns the vault's standing after it, or what was made.
 
     Args:
-        keeper: who does it.
-        request: ``command``, and ``passphrase`` and ``new_passphrase`` where they are needed.
+        owned: who does it.
+        request: ``command``, ``reason``, and what belongs to it.
         by: who asks.
 
     Raises:
         Problem: it was refused.
         ConfigurationMissing: a key file is missing or another one.
     """
-    now, new = _secret(request, "passphrase"), _secret(request, "new_passphrase")
+    secrets = {name: _secret(request, name) for name in SECRETS}
     try:
         match request.get("command"):
-            case "status":
-                pass
-            case "unlock":
-                await keeper.unlock(now, by=by)
-            case "lock":
-                await keeper.lock(by=by)
-            case "rekey":
-                await keeper.rekey(now, by=by)
-            case "set-passphrase":
-                await keeper.set_passphrase(new or bytearray(), now=now, by=by)
-            case _:
-                raise BadRequest("there is no such command")
+            case "import":
+                return await _brought_in(owned, request, secrets, by)
+            case "export":
+                return await _given(owned, request, secrets, by)
+            case command:
+                return await _vault_tended(owned.keeper, command, request, secrets, by)
     finally:
-        wipe(*(one for one in (now, new) if one is not None))
+        wipe(*(one for one in secrets.values() if one is not None))
+
+
+async def _vault_tended(
+    keeper: Keeper, command: str | None, request: dict[str, str], secrets: Secrets, by: str
+) -> dict[str, Any]:
+    now, new = secrets["passphrase"], secrets["new_passphrase"]
+    why = request.get("reason", "")
+    match command:
+        case "status":
+            pass
+        case "unlock":
+            await keeper.unlock(now, by=by, why=why)
+        case "lock":
+            await keeper.lock(by=by, why=why)
+        case "rekey":
+            await keeper.rekey(now, by=by, why=why)
+        case "set-passphrase":
+            await keeper.set_passphrase(new or bytearray(), now=now, by=by, why=why)
+        case _:
+            raise BadRequest("there is no such command")
     return keeper.standing()
+
+
+async def _brought_in(
+    owned: Owned, request: dict[str, str], secrets: Secrets, by: str
+) -> dict[str, Any]:
+    secret = _unhexed(secrets["private_key"])
+    try:
+        wallet = await _keys(owned).importing.bring_in(
+            secret,
+            passphrase=secrets["passphrase"],
+            user_id=request.get("user_id", "owner"),
+            label=request.get("label", ""),
+            by=by,
+            why=request.get("reason", ""),
+        )
+    finally:
+        wipe(secret)
+    is_watched = wallet.birth_height is not None
+    return {"wallet_id": wallet.id, "address": wallet.address, "is_watched": is_watched}
+
+
+async def _given(
+    owned: Owned, request: dict[str, str], secrets: Secrets, by: str
+) -> dict[str, Any]:
+    keystore = await _keys(owned).exporting.give(
+        request.get("wallet_id", ""),
+        secrets["file_passphrase"] or bytearray(),
+        passphrase=secrets["passphrase"],
+        by=by,
+        why=request.get("reason", ""),
+    )
+    return {"keystore": keystore}
+
+
+def _keys(owned: Owned) -> PrivateKeys:
+    if owned.keys is None:
+        raise Unavailable("wallet-manager is not running: start it first")
+    return owned.keys
+
+
+def _told(problem: Problem) -> str:
+    """Return the detail of a problem, with what the owner needs to go on."""
+    if isinstance(problem, ApprovalNeeded):
+        asked = problem.facts["approval_id"]
+        return f"{problem.detail}; they agree at POST /api/v1/approvals/{asked}/agree"
+    return problem.detail
+
+
+def _unhexed(text: bytearray | None) -> bytearray:
+    try:
+        return bytearray.fromhex((text or bytearray()).decode())
+    except ValueError:
+        raise BadRequest("a private key is 64 hex digits") from None
 
 
 def _read(line: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.service.messages import Messages
 from services.wallet_manager.service.offline import Offline
 from services.wallet_manager.service.oversight import Oversight
+from services.wallet_manager.service.private_keys import PrivateKeys
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import Reconciliation
 from services.wallet_manager.service.recovery import Recovery
@@ -43,6 +44,7 @@ class WalletManager:
     alarms: Alarms
     guards: Guards
     keeper: Keeper
+    private_keys: PrivateKeys
     feed: FeedSource[SendView]
     verdicts: FeedFollower[TransactionView]
     transfers: FeedFollower[TransferView]

@@ -144,7 +144,7 @@ class Books:
                 after = self._applied(before, attempt, fate, ledger, change)
             if after is not before:
                 await self._look_at(after)
-                spent.settle(before, attempt, after)
+                spent.settle(before, attempt, after, operators=fate.operators)
                 sends[attempt.send_id] = after
                 change.send(after, send_view(after))
         ledger.write(change)

@@ -22,6 +22,8 @@ from services.wallet_manager.domain.recovery import (
 )
 from services.wallet_manager.domain.sends import Attempt, Send
 from services.wallet_manager.service.ledger import Ledger
+from services.wallet_manager.service.recount import Found, Recount
+from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import prices_of, send_view
 from services.wallet_manager.store import Change, WalletStore
 from shared.alarms import Alarms
@@ -64,19 +66,19 @@ class Claims:
         store: WalletStore,
         marks: Marks,
         chain: Pricer,
+        recount: Recount,
         clock: Clock,
         alarms: Alarms,
-        max_attempts: int,
-        retry_ms: int,
+        rules: SigningRules,
         books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._marks = marks
         self._chain = chain
+        self._recount = recount
         self._clock = clock
         self._alarms = alarms
-        self._max_attempts = max_attempts
-        self._retry_ms = retry_ms
+        self._rules = rules
         self._books_lock = books_lock
         self._open = 0
 
@@ -112,6 +114,9 @@ class Claims:
                 change.claim(one)
             ledger.write(change)
             if count:
+                await self._recount.count(
+                    change, [await self._spent(one) for one in found if one.facts]
+                )
                 await self._store.commit(change)
         if count:
             await self._alarms.raise_alarm(
@@ -253,7 +258,7 @@ class Claims:
         send, now_ms = one.record, self._clock.now_ms()
         txids = ", ".join(claim.id for claim in claims)
         reason = f"a person: transactions without a record did the same already: {txids}"[:300]
-        later = send.waiting(reason, due_ms=now_ms + self._retry_ms, at_ms=now_ms)
+        later = send.waiting(reason, due_ms=now_ms + self._rules.retry_ms, at_ms=now_ms)
         change = Change()
         change.lease(one.lease)
         change.send(later, send_view(later) if reason != send.waiting_for else None)
@@ -266,12 +271,24 @@ class Claims:
             await self._alarms.clear(ALARM, "all")
 
     def _number(self, send: Send, claim: Unclaimed) -> int | None:
-        """Return which attempt of a send a transaction bears the mark of, if any."""
-        for number in range(send.attempt + 1, self._max_attempts + 1):
+        """Return as which attempt of a send a transaction counts that bears its mark, None without.
+
+        Of a copy that knows another attempt of that number it is a later one: what was signed for it
+        after the copy before was signed once more.
+        """
+        for number in range(1, self._rules.max_attempts + 1):
             mark = self._marks.stamp_ms(send.send_key, number, floor_of_ms=claim.stamp_ms)
             if bears(mark, claim.stamp_ms):
-                return number
+                return max(number, send.attempt + 1)
         return None
+
+    async def _spent(self, claim: Unclaimed) -> Found:
+        decoded = decode_raw_data(bytes.fromhex(claim.raw_data))
+        wallet_id = await self._store.wallet_id_of(claim.owner)
+        send = _likely(decoded, wallet_id=wallet_id or "", at_ms=claim.found_ms)
+        return Found(
+            send=send, hold=claim.hold, expires_at_ms=claim.expires_at_ms, moved=claim.succeeded
+        )
 
 
 def _unclaimed(one: OutgoingTransactionView, prices: Prices, *, found_ms: int) -> Unclaimed:
@@ -291,14 +308,7 @@ def _unclaimed(one: OutgoingTransactionView, prices: Prices, *, found_ms: int) -
     )
     if decoded is None:
         return found
-    likely = rebuilt(
-        decoded,
-        send_id="",
-        send_key=NOBODYS_KEY,
-        wallet_id="",
-        is_to_own=False,
-        at_ms=found_ms,
-    )
+    likely = _likely(decoded, wallet_id="", at_ms=found_ms)
     return replace(
         found,
         facts=facts_of(decoded.operation),
@@ -306,6 +316,17 @@ def _unclaimed(one: OutgoingTransactionView, prices: Prices, *, found_ms: int) -
         expires_at_ms=decoded.expiration_ms,
         fee_limit_sun=decoded.fee_limit_sun,
         hold=worst_of(likely, decoded.fee_limit_sun, prices),
+    )
+
+
+def _likely(decoded: DecodedTransaction, *, wallet_id: str, at_ms: int) -> Send:
+    return rebuilt(
+        decoded,
+        send_id="",
+        send_key=NOBODYS_KEY,
+        wallet_id=wallet_id,
+        is_to_own=False,
+        at_ms=at_ms,
     )
 
 

@@ -1,7 +1,9 @@
 """Everything that stands before the keys, as one part of the service."""
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import Final
 
 from services.wallet_manager.domain.approvals import ApprovalKind
 from services.wallet_manager.domain.audit import Act
@@ -22,6 +24,9 @@ from shared.logs import get_logger
 from shared.storage import StaleRecord, StorageError, written
 
 log = get_logger(__name__)
+
+LOOK_S: Final = 1.0
+"""How long a stop waits for a database that may be stuck to say that there is such a wallet."""
 
 
 class Decided:
@@ -88,8 +93,9 @@ class Guards:
             ApprovalNeeded: people have to agree to the end of a stop.
         """
         if scope != ALL:
-            with contextlib.suppress(StorageError):
-                await self._require_wallet(scope)
+            with contextlib.suppress(StorageError, TimeoutError):
+                async with asyncio.timeout(LOOK_S if stopped else None):
+                    await self._require_wallet(scope)
         if stopped:
             return await self.switch.stop(scope, reason=reason, by=by)
         return await self.switch.lift(scope, reason=reason, by=by)

@@ -5,6 +5,7 @@ tron-client stores send key and bytes before it broadcasts, so whatever left thi
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from services.wallet_manager.domain.books import accounts_of
@@ -14,6 +15,7 @@ from services.wallet_manager.domain.recovery import bears, with_attempt
 from services.wallet_manager.domain.sends import Attempt, Send
 from services.wallet_manager.service.books import Books
 from services.wallet_manager.service.ledger import Ledger
+from services.wallet_manager.service.recount import Found, Recount
 from services.wallet_manager.service.views import prices_of, send_view
 from services.wallet_manager.store import Change, WalletStore
 from shared.clock import Clock
@@ -70,6 +72,7 @@ class Imports:
         chain: Given,
         marks: Marks,
         books: Books,
+        recount: Recount,
         clock: Clock,
         new_id: NewId,
         max_attempts: int,
@@ -78,6 +81,7 @@ class Imports:
         self._chain = chain
         self._marks = marks
         self._books = books
+        self._recount = recount
         self._clock = clock
         self._new_id = new_id
         self._max_attempts = max_attempts
@@ -135,7 +139,7 @@ class Imports:
         sends = await self._store.sends_by_key([one.send_key for one in lost])
         ledger = Ledger(self._store)
         await ledger.load(accounts_of(owner))
-        change, numbers = Change(), dict[str, set[int]]()
+        change, numbers, found = Change(), dict[str, set[int]](), list[Found]()
         for one in lost:
             decoded = _decoded(one)
             if decoded is None or wallet_id is None:
@@ -146,12 +150,18 @@ class Imports:
                 numbers[before.id] = await self._store.attempt_numbers(before.id)
             attempt = self._attempt(before, one, decoded, taken=numbers[before.id])
             numbers[before.id].add(attempt.number)
-            change.attempt(attempt)
+            spent = Found(
+                send=replace(before, attempt=attempt.number - 1),
+                hold=worst_of(before, decoded.fee_limit_sun, prices),
+                expires_at_ms=attempt.expires_at_ms,
+            )
+            found.append(spent)
+            change.attempt(replace(attempt, counted_ms=self._recount.moment_ms(spent)))
             after = with_attempt(
                 before,
                 attempt,
                 state=SendState.UNKNOWN,
-                hold=worst_of(before, decoded.fee_limit_sun, prices),
+                hold=spent.hold,
                 fee_limit_sun=decoded.fee_limit_sun,
                 at_ms=self._clock.now_ms(),
             )
@@ -161,6 +171,7 @@ class Imports:
             sends[one.send_key] = after
             change.send(after, send_view(after))
         ledger.write(change)
+        await self._recount.count(change, found)
         await self._store.commit(change)
         log.warning("recovery.imported", owner=owner, count=len(lost))
         return len(lost)

@@ -109,7 +109,8 @@ class Intake:
         if wallet is None:
             raise UnknownWallet("there is no such wallet", wallet_id=intent.wallet_id)
         wallet.require_sends()
-        send = self._new_send(intent, wallet)
+        await self._check_ends(intent)
+        send = self._new_send(intent, wallet, leaf=await self._leaf(intent, wallet))
         for gate in self._gates:
             send = await gate.admit(
                 send, intent=intent, wallet=wallet, caller=caller, change=change
@@ -117,7 +118,24 @@ class Intake:
         change.send(send, send_view(send))
         return send
 
-    def _new_send(self, intent: Intent, wallet: Wallet) -> Send:
+    async def _check_ends(self, intent: Intent) -> None:
+        recipient = intent.params.recipient
+        if intent.purpose not in policy.TO_OURS:
+            recipient = None  # it may go to anybody, so that nobody looks
+        ours = await self._store.owned([recipient]) if recipient else set()
+        own = await self._store.wallet_by_address(recipient) if recipient in ours else None
+        policy.check_ends(intent, is_to_own_wallet=own is not None, is_to_ours=bool(ours))
+
+    async def _leaf(self, intent: Intent, wallet: Wallet) -> int:
+        """Return which address of the wallet pays, 0 for its own; raises ImpossibleSend."""
+        if intent.from_address in {None, wallet.address}:
+            return 0
+        found = await self._store.address(intent.from_address)
+        if found is None or found.wallet_id != wallet.id:
+            raise ImpossibleSend("it is no deposit address of this wallet", field="from_address")
+        return found.index
+
+    def _new_send(self, intent: Intent, wallet: Wallet, *, leaf: int) -> Send:
         self._check_contract(intent)
         now_ms = self._clock.now_ms()
         resource = intent.params.resource
@@ -128,7 +146,8 @@ class Intake:
             origin_principal=intent.origin.principal,
             purpose=intent.purpose,
             wallet_id=wallet.id,
-            owner=wallet.address,
+            owner=(intent.from_address if leaf else None) or wallet.address,
+            leaf=leaf,
             kind=intent.kind,
             recipient=intent.params.recipient,
             contract=intent.params.contract_address,

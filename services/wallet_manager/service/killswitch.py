@@ -6,7 +6,7 @@ stops to bring signed bytes to the chain.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -33,13 +33,12 @@ log = get_logger(__name__)
 STOP_FILE: Final = "stop"
 """The file that stops everything; ``stop-<wallet id>`` stops one wallet. ``touch`` is enough."""
 
-QUIET_S: Final = 5.0
-"""How long a stop waits for a round under way to end before it says so."""
-
-PLACES_S: Final = 5.0
-"""How long a stop waits for each of the other places before it leaves them to the loop."""
+PATIENCE_S: Final = 5.0
+"""How long a stop waits for a round under way to end before it says so, and then for each of the
+other places before it leaves them to the loop."""
 
 UNDER_WAY: Final = (
+    SendState.AWAITING_SIGNATURE,
     SendState.SIGNED,
     SendState.SUBMITTED,
     SendState.UNKNOWN,
@@ -79,7 +78,11 @@ class StopReport:
 
 
 class KillSwitch:
-    """Stops signing for one wallet or for all."""
+    """Stops signing for one wallet or for all.
+
+    Args:
+        patience_s: how long it waits for what may be stuck; memory never waits.
+    """
 
     def __init__(
         self,
@@ -91,11 +94,13 @@ class KillSwitch:
         clock: Clock,
         folder: Path,
         books_lock: asyncio.Lock,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._store = store
         self._audit = audit
         self._approvals = approvals
         self._broadcaster = broadcaster
+        self._patience_s = patience_s
         self._clock = clock
         self._folder = folder
         self._books_lock = books_lock
@@ -142,7 +147,7 @@ class KillSwitch:
     async def stop(self, scope: str, *, reason: str, by: str) -> StopReport:
         """Stop the signing; from the first moment on nothing new is signed in this process.
 
-        Returns once a round that was under way is over, or after ``QUIET_S``.
+        Returns once a round that was under way is over, or after ``patience_s``.
         """
         stop = Stop(id=scope, reason=reason, by=by, at_ms=self._clock.now_ms())
         self._memory[scope] = stop
@@ -211,7 +216,7 @@ class KillSwitch:
                 await self._remember(scope)
                 await self._hold_back(scope, [])
             for scope in sorted((self._told | set(self._database)) - wanted - self._released):
-                await self._tell(scope, stopped=False)
+                await self._release(scope)
                 self._told.discard(scope)
                 self._released.add(scope)
         return False
@@ -261,14 +266,15 @@ class KillSwitch:
         return {name.removeprefix(f"{STOP_FILE}-") for name in names}
 
     async def _write_file(self, scope: str) -> None:
-        await asyncio.to_thread(self._path(scope).touch, 0o600)
+        async with asyncio.timeout(self._patience_s):
+            await asyncio.to_thread(self._path(scope).touch, 0o600)
 
     async def _until_quiet(self) -> None:
-        async with asyncio.timeout(QUIET_S), self._books_lock:
+        async with asyncio.timeout(self._patience_s), self._books_lock:
             pass
 
     async def _keep(self, stop: Stop) -> None:
-        async with asyncio.timeout(PLACES_S):
+        async with asyncio.timeout(self._patience_s):
             known = await self._store.storage.get(STOPS, stop.id)
             kept = stop if known is None else replace(stop, version=known.version)
             unit = Unit()
@@ -286,49 +292,70 @@ class KillSwitch:
             await self.load()
 
     async def _own_under_way(self, scope: str, found: list[MayLandView]) -> None:
-        async with asyncio.timeout(PLACES_S):
-            for state in UNDER_WAY:
-                cursor: str | None = None
-                while True:
-                    page = await self._store.in_state(state, limit=MAX_ROWS, cursor=cursor)
-                    found += [
-                        MayLandView(
-                            txid=send.txid,
-                            send_key=send.send_key,
-                            owner=send.owner,
-                            expires_at_ms=send.expires_at_ms,
-                        )
-                        for send in page.items
-                        if send.txid and send.expires_at_ms and scope in {ALL, send.wallet_id}
-                    ]
-                    cursor = page.next
-                    if cursor is None:
-                        break
+        async with asyncio.timeout(self._patience_s):
+            found += [
+                MayLandView(
+                    txid=send.txid,
+                    send_key=send.send_key,
+                    owner=send.owner,
+                    expires_at_ms=send.expires_at_ms,
+                )
+                async for send in self._under_way()
+                if send.txid and send.expires_at_ms and scope in {ALL, send.wallet_id}
+            ]
 
     async def _hold_back(self, scope: str, may_land: list[MayLandView]) -> None:
         if scope in self._told and not may_land:
             return
-        async with asyncio.timeout(PLACES_S):
-            told = await self._tell(scope, stopped=True)
+        async with asyncio.timeout(self._patience_s):
+            owners = await self._owners(scope)
+            told = await self._tell(scope, owners, stopped=True)
             self._told.add(scope)
             self._released.discard(scope)
-            owners = await self._owners(scope)
         known = {one.txid for one in may_land}
         ours = [one for one in told.may_land if scope == ALL or one.owner in owners]
         may_land += [one for one in ours if one.txid not in known]
 
-    async def _tell(self, scope: str, *, stopped: bool) -> BroadcastingView:
+    async def _release(self, scope: str) -> None:
+        """Let the bytes of a scope go again, those of every deposit address that was named."""
+        owners = await self._owners(scope)
+        told = await self._tell(scope, owners, stopped=False)
+        left = [one for one in told.stopped_owners if await self._store.wallet_id_of(one) == scope]
+        if scope != ALL and left:
+            await self._tell(scope, left, stopped=False)
+
+    async def _tell(
+        self, scope: str, owners: Sequence[Address], *, stopped: bool
+    ) -> BroadcastingView:
         return await self._broadcaster.set_broadcasting(
-            stopped=stopped, reason=self.why(scope), owners=await self._owners(scope)
+            stopped=stopped, reason=self.why(scope), owners=owners
         )
 
     async def _owners(self, scope: str) -> list[Address]:
+        """Return whose bytes a stop holds back: the wallet's, and its addresses' with any under way.
+
+        Nothing new is signed for the others, so that tron-client has no bytes of theirs to send.
+        """
         if scope == ALL:
             return []
         wallet = await self._store.wallet(scope)
         if wallet is None:
             raise SigningStopped("there is no such wallet; nothing is signed for it", scope=scope)
-        return [wallet.address]
+        return [wallet.address, *sorted(await self._paying(scope) - {wallet.address})]
+
+    async def _paying(self, wallet_id: str) -> set[Address]:
+        return {send.owner async for send in self._under_way() if send.wallet_id == wallet_id}
+
+    async def _under_way(self) -> AsyncIterator[Send]:
+        for state in UNDER_WAY:
+            cursor: str | None = None
+            while True:
+                page = await self._store.in_state(state, limit=MAX_ROWS, cursor=cursor)
+                for send in page.items:
+                    yield send
+                cursor = page.next
+                if cursor is None:
+                    break
 
     async def _try(self, what: str, work: Awaitable[None], troubles: list[str]) -> bool:
         try:

@@ -7,7 +7,7 @@ from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.stops import SigningStopped
 from services.wallet_manager.domain.wallets import CannotSign, Wallet
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.vault import Leaf, Vault
+from services.wallet_manager.vault import SignatureRefused, Vault
 from shared.errors import InvalidFields
 from shared.models.wallet_manager import MessageText
 from shared.tron.address import Address
@@ -48,10 +48,13 @@ class Messages:
         """
         message = _bytes_of(told)
         digest = tip191_digest(message)
-        account = wallet.require_signing()
+        key = wallet.require_signing()
         if (reason := self._held_back(wallet.id)) is not None:
             raise SigningStopped(reason, scope=wallet.id)
-        signature = self._vault.sign_message(message, leaf=Leaf(account=account, index=0))
+        try:
+            signature = self._vault.sign_message(message, leaf=key)
+        except SignatureRefused as refused:
+            raise CannotSign(str(refused), wallet_id=wallet.id) from None
         if message_signer(message, signature) != wallet.address:
             raise CannotSign("the key at this leaf is not that of the wallet", wallet_id=wallet.id)
         await self._audit.note(

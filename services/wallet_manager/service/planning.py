@@ -52,6 +52,9 @@ class Round:
         simulations: what the contract calls take, by send.
         lanes: sends under way in each lane, oldest first.
         predecessors: sends that others wait for, by send key.
+        stamps: taken in this round, by owner.
+        looks_up_stamps: whether earlier ones are looked up; without it, the database refuses a round
+            that uses one again.
     """
 
     now_ms: int
@@ -64,6 +67,7 @@ class Round:
     predecessors: Mapping[str, Send]
     desks: list[Desk]
     stamps: set[tuple[Address, int]] = field(default_factory=set)
+    looks_up_stamps: bool = False
 
 
 class Planner:

@@ -35,6 +35,7 @@ from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
 from services.wallet_manager.store import APPROVALS, POLICIES, SPENT, Change, WalletStore
 from shared.clock import Clock
+from shared.errors import NotFound
 from shared.ids import fingerprint
 from shared.models.wallet_manager import Intent, SendState
 from shared.storage import MAX_ROWS, StaleRecord, Tally, written
@@ -73,6 +74,17 @@ class Policies:
     async def stored(self, scope: str) -> Policy:
         """Return the policy for a scope; without one of its own, the one that holds there."""
         return (await self.of([scope]))[scope]
+
+    async def at_revision(self, scope: str, revision: int) -> Policy:
+        """Return the policy for a scope as a change left it.
+
+        Raises:
+            NotFound: no change of this scope has that number.
+        """
+        kept = await self._store.storage.get(POLICIES, _kept_as(scope, revision))
+        if kept is None:
+            raise NotFound("there is no such revision", scope=scope, revision=revision)
+        return replace(kept, id=scope)
 
     async def is_explicit(self) -> bool:
         """True once a person has decided on the policy for every wallet."""
@@ -124,6 +136,7 @@ class Policies:
             by=by,
         )
         change.policy(after)
+        change.policy(replace(after, id=_kept_as(scope, after.revision), version=0))
         change.decide(
             self._audit.decision(
                 Act.POLICY_CHANGED,
@@ -177,8 +190,8 @@ class PolicyGate:
                 ApprovalKind.LARGE_SEND,
                 send.id,
                 content=fingerprint(_means(send)),
-                reason=f"{send.kind} of {send.amount} to {send.recipient}",
-                by=_asker(send),
+                reason=_told(send),
+                by=send.origin_principal,  # the person, who may not agree to it besides
                 id_=approval_id(send),
                 quorum=rules.quorum,
                 expires_ms=send.not_after_ms,
@@ -322,7 +335,7 @@ class PolicyDesk:
     def _unanswered(self, send: Send) -> Objection | None:
         approval = self._approvals.get(approval_id(send))
         if approval is None:
-            told = "its amount needs an approval that was never asked for; ask for the send anew"
+            told = "it needs an approval that was never asked for; ask for the send anew"
             return Objection(rule="approval", detail=told, is_final=True)
         quorum = max(approval.quorum, self._rules[send.wallet_id].quorum)
         agreed = len(approval.voices)
@@ -354,9 +367,15 @@ class SpentBack:
             await load_tallies(store, [subject for send in sends for subject in subjects_of(send)])
         )
 
-    def settle(self, before: Send, attempt: Attempt, after: Send) -> None:
-        """Take back the amount of an attempt that ended, and its fee if it never reached a block."""
+    def settle(self, before: Send, attempt: Attempt, after: Send, *, operators: int) -> None:
+        """Take back the amount of an attempt that ended, and its fee if it never reached a block.
+
+        What did not happen on the word of one operator alone stays counted: were that a lie, it is paid,
+        and with the next attempts the caps would be passed (hazard H1).
+        """
         if attempt.number != before.attempt or before.state is SendState.QUEUED:
+            return
+        if operators < OPERATORS_TO_PROVE:
             return
         match after.state:
             case SendState.QUEUED | SendState.EXPIRED:
@@ -401,6 +420,10 @@ def approval_id(send: Send) -> str:
     return f"apr_{send.id}"
 
 
+def _kept_as(scope: str, revision: int) -> str:
+    return f"{scope}@{revision}"
+
+
 def _as_counted(send: Send) -> Send:
     """Return the send as it was when its attempt was counted: before the attempt."""
     return replace(send, attempt=send.attempt - 1)
@@ -420,15 +443,23 @@ def _asker(send: Send) -> str:
     return f"{send.origin_service}/{send.origin_principal}"
 
 
+def _told(send: Send) -> str:
+    """Say to people what they agree to; of a change of permissions, all of it."""
+    if send.details:
+        return f"{send.kind} of {send.owner}: {send.details}"
+    return f"{send.kind} of {send.amount} to {send.recipient}"
+
+
 def _means(send: Send) -> dict[str, str]:
     """Return what a send does, as texts."""
     return {
         "wallet": send.wallet_id,
         "kind": send.kind.value,
         "amount": str(send.amount),
+        "owner": send.owner,
         "recipient": send.recipient or "",
         "contract": send.contract or "",
-    }
+    } | ({"details": send.details} if send.details else {})
 
 
 def _plain(rules: Rulebook) -> dict[str, object]:

@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, assert_never
 
-from services.wallet_manager.domain.recovery import Quarantined, Run, Stage, boot
+from services.wallet_manager.domain.recovery import (
+    Quarantined,
+    Run,
+    Stage,
+    boot,
+)
 from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.service.books import Books
 from services.wallet_manager.service.claims import Claims
@@ -12,7 +17,6 @@ from services.wallet_manager.service.imports import Imports
 from services.wallet_manager.service.indexes import Indexes
 from services.wallet_manager.store import WalletStore
 from shared.alarms import Alarms
-from shared.clock import Clock
 from shared.logs import get_logger
 from shared.models.tron_client import OutgoingView, SigningContextView, TransactionView
 from shared.models.wire import FeedView, time_or_none
@@ -45,6 +49,18 @@ class SolidChain(Protocol):
         ...
 
 
+class Clocks(Protocol):
+    """The local clock, and what the chain says of it (hazard H2)."""
+
+    def now_ms(self) -> int:
+        """Return the local time."""
+        ...
+
+    async def agreed_ms(self) -> int:
+        """Return the latest of the clocks; raises Unavailable while they differ."""
+        ...
+
+
 class Recovery:
     """Keeps the mark of the running process, and leads the service out of quarantine."""
 
@@ -57,7 +73,7 @@ class Recovery:
         claims: Claims,
         indexes: Indexes,
         books: Books,
-        clock: Clock,
+        clocks: Clocks,
         alarms: Alarms,
     ) -> None:
         self._hand_over: Callable[[], Awaitable[None]] | None = None
@@ -67,7 +83,7 @@ class Recovery:
         self._claims = claims
         self._indexes = indexes
         self._books = books
-        self._clock = clock
+        self._clocks = clocks
         self._alarms = alarms
         self._lock = asyncio.Lock()
         self._told_of: set[str] = set()
@@ -85,6 +101,10 @@ class Recovery:
     def reason(self) -> str | None:
         """Say why nothing is signed and nothing derived, or None."""
         return self._run.reason()
+
+    def forgot_ms(self) -> int:
+        """Return up to when bytes may have left for a signature of which no record is here; 0 for never."""
+        return self._run.forgot_ms
 
     def require_clear(self) -> None:
         """Raise Quarantined while keys must not be used."""
@@ -144,7 +164,7 @@ class Recovery:
                 before,
                 incarnation=self._store.storage.incarnation,
                 is_used=is_used,
-                at_ms=self._clock.now_ms(),
+                at_ms=self._clocks.now_ms(),
             )
             await self._keep(run)
         await self._claims.load()
@@ -166,7 +186,7 @@ class Recovery:
             if self._run.is_clear:
                 log.critical("recovery.quarantine", stage=Stage.INDEXING.value, why=why)
                 await self._keep(
-                    self._run.quarantined(Stage.INDEXING, why=why, at_ms=self._clock.now_ms())
+                    self._run.quarantined(Stage.INDEXING, why=why, at_ms=self._clocks.now_ms())
                 )
 
     async def note_height(self) -> bool:
@@ -202,7 +222,7 @@ class Recovery:
             await self._become(run.cleared())
             return
         why = "tron-client was given transactions that are not recorded here"
-        await self._become(run.quarantined(Stage.INDEXING, why=why, at_ms=self._clock.now_ms()))
+        await self._become(run.quarantined(Stage.INDEXING, why=why, at_ms=self._clocks.now_ms()))
 
     async def _index(self, run: Run) -> None:
         strangers = await self._indexes.move_on()
@@ -214,6 +234,7 @@ class Recovery:
         await self._become(run.importing())
 
     async def _import(self, run: Run) -> None:
+        await self._clocks.agreed_ms()
         async for owners in self._owners():
             for owner in owners:
                 await self._imports.take_back(owner)
@@ -221,7 +242,7 @@ class Recovery:
 
     async def _matching(self, run: Run) -> Run:
         """Begin to match where the copy was made; one without a height begins with the first wallet."""
-        begun = run.matching(at_ms=self._clock.now_ms())
+        begun = run.matching(at_ms=await self._clocks.agreed_ms())
         if run.height:
             return begun
         page = await self._store.wallets(cursor=None, limit=1)
@@ -234,6 +255,7 @@ class Recovery:
         first = run.next_height or 1
         last = min(solid.height, first + BLOCKS - 1)
         if first <= last:
+            await self._clocks.agreed_ms()
             async for owners in self._owners():
                 answer = await self._chain.outgoing(owners, first_height=first, last_height=last)
                 last = min(last, answer.last_height)

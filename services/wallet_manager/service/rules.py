@@ -19,7 +19,7 @@ class SigningRules:
         batch: sends signed and submitted together.
         retry_ms: pause before a waiting send is looked at again.
         margin_percent: what a fee limit adds to the simulated energy.
-        offline_lifetime_ms: the same as ``lifetime_ms`` for what is signed elsewhere, below a day (H7).
+        offline_lifetime_ms: the same as ``lifetime_ms`` for what is signed elsewhere (hazard H7).
     """
 
     genesis_block_id: str
@@ -31,4 +31,4 @@ class SigningRules:
     batch: int
     retry_ms: int
     margin_percent: int
-    offline_lifetime_ms: int = 86_400_000 - 3_600_000
+    offline_lifetime_ms: int

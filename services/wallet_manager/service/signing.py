@@ -21,14 +21,15 @@ from services.wallet_manager.service.planning import Planner, Round, Simulator
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import prices_of, send_view
 from services.wallet_manager.store import ATTEMPTS, SENDS, Change, WalletStore
-from services.wallet_manager.vault import Leaf, SignatureRefused, Signed, Vault
-from shared.clock import MS_PER_S, Clock
+from services.wallet_manager.vault import SignatureRefused, Signed, Vault
+from shared.clock import MS_PER_S, Clock, rfc3339
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.tron_client import CallView, SigningContextView
 from shared.models.wallet_manager import SendState, WalletStatus
 from shared.money import Currency
-from shared.storage import Leased
+from shared.storage import DuplicateRecord, Leased
+from shared.tron.address import Address
 from shared.tron.decoding import IntentMismatch, UnexpectedBytes
 from shared.tron.meant import meant_raw_data
 from shared.tron.operation import InvalidOperation, ReferenceBlock
@@ -45,6 +46,10 @@ class Quarantine(Protocol):
 
     def reason(self) -> str | None:
         """Say why nothing is signed, or None."""
+        ...
+
+    def forgot_ms(self) -> int:
+        """Return up to when bytes may have left for a signature of which no record is here."""
         ...
 
     async def settle(self, leased: Sequence[Leased[Send]]) -> list[Leased[Send]]:
@@ -126,13 +131,22 @@ class Signing:
         simulations = await self._planner.simulate(sends)
         async with self._books_lock:
             round_ = await self._round(sends, simulations, context, now_ms)
-            change = Change()
-            for one in leased:
-                change.lease(one.lease)
-                await self._sign_one(one.record, round_, change)
-            for desk in round_.desks:
-                desk.write(change)
-            await self._store.commit(change)
+            try:
+                await self._sign_round(leased, round_)
+            except DuplicateRecord as taken:  # of 600,000 marks one was used: nothing was stored
+                if taken.index != "stamp":
+                    raise
+                again = await self._round(sends, simulations, context, now_ms)
+                await self._sign_round(leased, replace(again, looks_up_stamps=True))
+
+    async def _sign_round(self, leased: Sequence[Leased[Send]], round_: Round) -> None:
+        change = Change()
+        for one in leased:
+            change.lease(one.lease)
+            await self._sign_one(one.record, round_, change)
+        for desk in round_.desks:
+            desk.write(change)
+        await self._store.commit(change)
 
     async def _round(
         self,
@@ -177,6 +191,10 @@ class Signing:
         heights = (context.reference.height, context.solid.height, context.head.height)
         if sorted(heights) != list(heights) or heights[2] - heights[0] > MAX_REFERENCE_AGE:
             raise Unavailable(f"tron-client names blocks that cannot be: heights {heights}")
+        try:
+            _reference(context)
+        except InvalidOperation as error:
+            raise Unavailable(f"tron-client names no reference that can be: {error}") from None
         return context
 
     async def _sign_one(self, send: Send, round_: Round, change: Change) -> None:
@@ -204,7 +222,17 @@ class Signing:
         turn = turn_of(send, round_.lanes, round_.predecessors)
         if turn is not None:
             return Objection(rule=turn.rule, detail=turn.detail, is_final=turn.ends)
-        return None
+        return None if self._signs_alone(send, round_) else self._may_be_out(round_)
+
+    def _may_be_out(self, round_: Round) -> Objection | None:
+        """Object as long as bytes that a copy forgot may still be completed elsewhere (H5, H7)."""
+        until_ms = self._quarantine.forgot_ms() + self._rules.offline_lifetime_ms
+        if round_.now_ms > until_ms:
+            return None
+        told = (
+            f"bytes that left before the restore, which may be completed until {rfc3339(until_ms)}"
+        )
+        return Objection(rule="restored", detail=told)
 
     def _object(self, send: Send, objection: Objection, round_: Round, change: Change) -> None:
         if not objection.is_final:
@@ -219,10 +247,7 @@ class Signing:
         head_ms = round_.context.head.timestamp_ms
         lifetime_ms = self._rules.lifetime_ms if signs_alone else self._rules.offline_lifetime_ms
         terms = Terms(
-            reference=ReferenceBlock(
-                height=round_.context.reference.height,
-                block_id=round_.context.reference.block_id,
-            ),
+            reference=_reference(round_.context),
             expiration_ms=head_ms + lifetime_ms,
             timestamp_ms=await self._stamp(send, number, round_),
             fee_limit_sun=plan.fee_limit_sun,
@@ -242,8 +267,7 @@ class Signing:
     def _made(self, send: Send, terms: Terms, wallet: Wallet, *, signs_alone: bool) -> Signed:
         operation = send.operation()
         if signs_alone:
-            leaf = Leaf(account=wallet.own_account(), index=0)
-            return self._vault.sign(operation, leaf=leaf, **_said(terms))
+            return self._vault.sign(operation, leaf=wallet.key_of(send.leaf), **_said(terms))
         raw_data = meant_raw_data(operation, **_said(terms))
         return Signed(txid=txid(raw_data), raw_data=raw_data, signature=b"")
 
@@ -305,12 +329,22 @@ class Signing:
     async def _stamp(self, send: Send, number: int, round_: Round) -> int:
         floor_ms = round_.context.head.timestamp_ms - STAMP_FLOOR_MS
         stamp_ms = self._vault.stamp_ms(send.send_key, number, floor_of_ms=floor_ms)
-        while (send.owner, stamp_ms) in round_.stamps or await self._store.storage.find(
-            ATTEMPTS, "stamp", send.owner, stamp_ms
-        ):
+        while await self._is_taken(send.owner, stamp_ms, round_):
             stamp_ms += 1
         round_.stamps.add((send.owner, stamp_ms))
         return stamp_ms
+
+    async def _is_taken(self, owner: Address, stamp_ms: int, round_: Round) -> bool:
+        if (owner, stamp_ms) in round_.stamps:
+            return True
+        if not round_.looks_up_stamps:
+            return False
+        return await self._store.storage.find(ATTEMPTS, "stamp", owner, stamp_ms) is not None
+
+
+def _reference(context: SigningContextView) -> ReferenceBlock:
+    told = context.reference
+    return ReferenceBlock(height=told.height, block_id=told.block_id)
 
 
 def _said(terms: Terms) -> dict[str, Any]:

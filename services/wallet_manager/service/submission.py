@@ -133,6 +133,9 @@ class Submission:
             sends = await self._store.sends(attempt.send_id for attempt in attempts.values())
             change = Change()
             for answer in answers:
+                if answer.txid not in attempts:
+                    log.error("send.submission_unasked", txid=answer.txid)
+                    continue  # an answer about what was never handed over settles nothing
                 send = sends[attempts[answer.txid].send_id]
                 if send.state is not SendState.SIGNED or send.txid != answer.txid:
                     continue  # the feed was quicker

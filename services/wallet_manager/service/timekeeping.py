@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from shared.clock import MS_PER_S, Clock
+from shared.errors import Unavailable
 from shared.ledger_clock import LedgerClock
 from shared.models.tron_client import SigningContextView
 
@@ -31,12 +32,31 @@ class Timekeeper:
         self._max_skew_ms = max_skew_ms
         self._operators = 0
         self._skew_ms: int | None = None
+        self._latest_ms = 0
         self._paused: str | None = None
 
     @property
     def operators(self) -> int:
         """How many node operators agreed on the chain when it was last looked at."""
         return self._operators
+
+    def now_ms(self) -> int:
+        """Return the local time."""
+        return self._clock.now_ms()
+
+    async def agreed_ms(self) -> int:
+        """Return the latest of the clocks, with the ledger's moved on.
+
+        A quarantine ends by it, and what is found is counted under the caps by it: by a clock set back
+        it would end while a transaction under way may still land.
+
+        Raises:
+            Unavailable: they differ by more than they may.
+        """
+        await self.look()
+        if self._skew_ms is None or self._skew_ms > self._max_skew_ms:
+            raise Unavailable(self.reason() or "")
+        return self._latest_ms
 
     async def look(self) -> bool:
         """Read the clocks; the ledger's moves to the earliest of them, and never back."""
@@ -47,7 +67,8 @@ class Timekeeper:
         now_ms = self._clock.now_ms()
         self._operators = context.operators
         self._paused = context.paused
-        self._skew_ms = max(*heads, now_ms) - min(*heads, now_ms)
+        self._latest_ms = max(*heads, now_ms)
+        self._skew_ms = self._latest_ms - min(*heads, now_ms)
         await self._ledger.observe(min(heads))
         return False
 

@@ -39,6 +39,8 @@ def prices_of(context: SigningContextView) -> Prices:
         activation_fee_sun=told.activation_fee_sun,
         activation_bandwidth_fee_sun=told.activation_bandwidth_fee_sun,
         memo_fee_sun=told.memo_fee_sun,
+        multi_sign_fee_sun=told.multi_sign_fee_sun,
+        permission_update_fee_sun=told.permission_update_fee_sun,
         max_fee_limit_sun=told.max_fee_limit_sun,
     )
 
@@ -54,6 +56,7 @@ def send_view(send: Send) -> SendView:
         state=send.state,
         purpose=send.purpose,
         wallet_id=send.wallet_id,
+        from_address=send.owner if send.leaf else None,
         kind=send.kind,
         params=_params(send),
         txid=send.txid,

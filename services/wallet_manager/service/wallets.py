@@ -8,7 +8,7 @@ from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.books import JournalEntryLine, Position
 from services.wallet_manager.domain.branches import InvalidBranch, branch_from_xpub
 from services.wallet_manager.domain.wallets import (
-    KEPT_HERE,
+    MADE_HERE,
     AddressTaken,
     DepositAddress,
     TreasuryExists,
@@ -207,7 +207,7 @@ class Wallets:
         self, request: WalletRequest, name: str, meaning: str, *, skipped: int
     ) -> Wallet:
         account: int | None = None
-        if request.wallet_type in KEPT_HERE:
+        if request.wallet_type in MADE_HERE:
             account = await self._store.next_account() + skipped
             branch: AccountPublicKey | None = self._vault.branch(account)
         else:
@@ -223,7 +223,7 @@ class Wallets:
             fingerprint=meaning,
             user_id=request.user_id,
             role=request.role,
-            type=WalletType.HOT if request.wallet_type in KEPT_HERE else request.wallet_type,
+            type=WalletType.HOT if request.wallet_type in MADE_HERE else request.wallet_type,
             status=WalletStatus.ACTIVE,
             label=request.label,
             network=self._network.value,

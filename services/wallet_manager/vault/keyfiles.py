@@ -10,8 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from services.wallet_manager.vault.wrapping import parse_master_key
-from shared.config import read_secret
+from services.wallet_manager.vault.sealing import wipe
+from services.wallet_manager.vault.wrapping import MASTER_KEY_BYTES, parse_master_key
+from shared.config import ConfigurationMissing, read_secret
 
 PURPOSE: Final = "the master key"
 MAX_OLD_KEYS: Final = 1_000
@@ -36,16 +37,21 @@ class KeyFiles:
                 yield self._read(path)
 
     def write_next(self, key: bytearray) -> None:
-        """Keep a key that is to be the next one, in place of one that came to nothing."""
-        draft = self._next.with_name(self._next.name + ".draft")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.hex().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(self._next)
-        self._sync()
+        """Keep a key that is to be the next one, in place of one that came to nothing.
+
+        Raises:
+            ConfigurationMissing: the folder takes no file.
+        """
+        self._write(self._next, key)
+
+    def found(self) -> None:
+        """Draw the first key, if there is none; raises ConfigurationMissing."""
+        if any(path.exists() for path in (self._path, self._next)):
+            return
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = bytearray(os.urandom(MASTER_KEY_BYTES))
+        self._write(self._path, key)
+        wipe(key)
 
     def take_next(self, new: bytearray, *, old: bytearray, replaced: int) -> None:
         """Make the next key the one in use, if it is this one; doing so twice changes nothing."""
@@ -68,7 +74,27 @@ class KeyFiles:
         places = (self._path.with_name(name) for name in names)
         return next(place for place in places if not place.exists())
 
+    def _write(self, path: Path, key: bytearray) -> None:
+        draft = path.with_name(path.name + ".draft")
+        try:
+            draft.unlink(missing_ok=True)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(key.hex().encode())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(path)
+        except OSError as error:
+            told = f"no key file can be written to {path.parent}: {error.strerror}"
+            raise ConfigurationMissing(told) from None
+        self._sync()
+
     def _read(self, path: Path) -> bytearray:
+        if path.is_symlink():
+            raise ConfigurationMissing(
+                f"{path} is a symbolic link, which a re-key would replace: "
+                "name the file itself in MASTER_KEY_FILE"
+            )
         return bytearray(parse_master_key(read_secret(path, purpose=PURPOSE)))
 
     def _sync(self) -> None:

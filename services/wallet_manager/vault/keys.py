@@ -4,22 +4,25 @@ Bytes are built here from an operation, read back by an independent decoder, com
 and only then signed. While the vault is locked it holds no key at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, final
 
+from services.wallet_manager.domain.keys import Imported, KeyName
 from services.wallet_manager.domain.sends import first_stamp_ms
+from services.wallet_manager.vault.keystore import Keystore, sealed_keystore
+from services.wallet_manager.vault.phrases import seed_of
 from services.wallet_manager.vault.records import MARK_ID, SEED_ID, SealedSecret
 from services.wallet_manager.vault.sealing import WrongMasterKey, wipe
 from services.wallet_manager.vault.wrapping import by_id, open_secret
 from shared.errors import Unavailable
 from shared.tron.address import Address
-from shared.tron.hd import AccountPublicKey, PrivateNode, phrase_from_entropy, seed_from_phrase
+from shared.tron.hd import AccountPublicKey, PrivateNode
 from shared.tron.meant import meant_raw_data
 from shared.tron.operation import Operation, ReferenceBlock
-from shared.tron.signing import SigningKey, message_digest, recover_address
+from shared.tron.signing import InvalidKey, SigningKey, message_digest, recover_address
 from shared.tron.transaction import txid
 
 _CACHED_KEYS: Final = 1_024
@@ -30,6 +33,10 @@ class VaultLocked(Unavailable):
 
     code = "LUCID_ERR_9340"
     title = "Vault locked"
+
+
+class NoKey(ValueError):
+    """Bytes that are no private key."""
 
 
 class SignatureRefused(Exception):
@@ -45,29 +52,39 @@ class Signed:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """Where a key sits in the tree: m/44'/coin'/account'/0/index."""
-
-    account: int
-    index: int
-
-
 class _Opened:
     """The keys in memory; dropped as one."""
 
-    __slots__ = ("mark_key", "root", "signing_key")
+    __slots__ = ("imported", "in_time", "mark_key", "root", "signing_key")
 
-    def __init__(self, entropy: bytearray, mark_key: bytearray, *, coin_type: int) -> None:
-        words = phrase_from_entropy(bytes(entropy))
-        self.root = root = PrivateNode.from_seed(seed_from_phrase(words))
+    def __init__(
+        self,
+        root: PrivateNode,
+        mark_key: bytearray,
+        imported: dict[str, SigningKey],
+        *,
+        coin_type: int,
+        in_time: Callable[[], bool],
+    ) -> None:
+        self.root = root
         self.mark_key = mark_key
+        self.imported = imported
+        self.in_time = in_time
 
-        def derive(leaf: Leaf) -> SigningKey:
-            account = root.account(coin_type=coin_type, account=leaf.account)
-            return account.derive(0, leaf.index).signing_key()
+        def named(name: KeyName) -> SigningKey:
+            if isinstance(name, Imported):
+                if name.wallet_id not in imported:
+                    raise SignatureRefused("the key of this wallet is not stored")
+                return imported[name.wallet_id]
+            account = root.account(coin_type=coin_type, account=name.account)
+            return account.derive(0, name.index).signing_key()
 
-        self.signing_key = lru_cache(maxsize=_CACHED_KEYS)(derive)
+        self.signing_key = lru_cache(maxsize=_CACHED_KEYS)(named)
+
+    def drop(self) -> None:
+        self.signing_key.cache_clear()
+        self.imported.clear()
+        wipe(self.mark_key)
 
 
 @final
@@ -89,11 +106,24 @@ class Vault:
 
     @property
     def is_open(self) -> bool:
-        """True while it can sign."""
+        """True while it can sign; one whose time is over locks."""
+        if self._opened is not None and not self._opened.in_time():
+            self.lock()
         return self._opened is not None
 
-    def open(self, master_key: bytes | bytearray, secrets: Sequence[SealedSecret]) -> None:
-        """Open the seed and the key of the marks.
+    def open(
+        self,
+        master_key: bytes | bytearray,
+        secrets: Sequence[SealedSecret],
+        *,
+        in_time: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Open the seed, the key of the marks and every imported key.
+
+        Args:
+            master_key: of the generation that each secret is under.
+            secrets: all that are stored.
+            in_time: asked before each use; once it says no, every key is dropped.
 
         Raises:
             WrongMasterKey: one of them does not open or is missing; the vault is as it was.
@@ -101,10 +131,16 @@ class Vault:
         known = by_id(secrets)
         if not {SEED_ID, MARK_ID} <= known.keys():
             raise WrongMasterKey("the seed or the key of the marks is not stored")
-        entropy = open_secret(master_key, known[SEED_ID], network=self._network)
-        mark_key = open_secret(master_key, known[MARK_ID], network=self._network)
-        self._opened = _Opened(entropy, mark_key, coin_type=self._coin_type)
-        wipe(entropy)
+        opened = {
+            id_: open_secret(master_key, record, network=self._network)
+            for id_, record in known.items()
+        }
+        material, mark_key = opened.pop(SEED_ID), opened.pop(MARK_ID)
+        imported = {id_: SigningKey(bytes(secret)) for id_, secret in opened.items()}
+        root = PrivateNode.from_seed(seed_of(material))
+        wipe(material, *opened.values())
+        self.lock()
+        self._opened = _Opened(root, mark_key, imported, coin_type=self._coin_type, in_time=in_time)
 
     def lock(self) -> None:
         """Drop every key, the derived ones too.
@@ -112,8 +148,7 @@ class Vault:
         The key of the marks is overwritten; of the others the last reference goes.
         """
         if self._opened is not None:
-            self._opened.signing_key.cache_clear()
-            wipe(self._opened.mark_key)
+            self._opened.drop()
             self._opened = None
 
     def branch(self, account: int) -> AccountPublicKey:
@@ -130,7 +165,7 @@ class Vault:
         self,
         operation: Operation,
         *,
-        leaf: Leaf,
+        leaf: KeyName,
         reference: ReferenceBlock,
         expiration_ms: int,
         timestamp_ms: int,
@@ -163,12 +198,29 @@ class Vault:
             raise SignatureRefused("the signature does not recover to the owner")
         return Signed(txid=txid(raw_data), raw_data=raw_data, signature=signature)
 
-    def sign_message(self, message: bytes, *, leaf: Leaf) -> bytes:
-        """Sign a message (TIP-191), which can never be a transaction; raises VaultLocked."""
+    def sign_message(self, message: bytes, *, leaf: KeyName) -> bytes:
+        """Sign a message (TIP-191), which can never be a transaction.
+
+        Raises:
+            VaultLocked: it is locked.
+            SignatureRefused: there is no such key.
+        """
         return self._keys().signing_key(leaf).sign(message_digest(message))
 
+    def keystore(self, name: KeyName, *, owner: Address, passphrase: bytearray) -> Keystore:
+        """Seal one key under a passphrase of its own, for another program; about half a second.
+
+        Raises:
+            VaultLocked: it is locked.
+            SignatureRefused: the key is not stored, or not the owner's.
+        """
+        key = self._keys().signing_key(name)
+        if key.address != owner:
+            raise SignatureRefused("the key of this name does not belong to the owner")
+        return key.handed_to(lambda secret: sealed_keystore(secret, passphrase, address=owner))
+
     def _keys(self) -> _Opened:
-        if self._opened is None:
+        if not self.is_open or self._opened is None:
             raise VaultLocked("the vault is locked: its owner unlocks it with 'vault unlock'")
         return self._opened
 
@@ -176,3 +228,11 @@ class Vault:
 def leaf_address(branch: AccountPublicKey, index: int) -> Address:
     """Return the address of a leaf from the account's public half alone."""
     return branch.address(index)
+
+
+def key_address(secret: bytearray) -> Address:
+    """Return the address of a private key; raises NoKey, which does not repeat it."""
+    try:
+        return SigningKey(bytes(secret)).address
+    except InvalidKey as error:
+        raise NoKey(str(error)) from None

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from services.wallet_manager.vault.phrases import ENTROPY_BYTES, entropy_of, material_of
 from services.wallet_manager.vault.records import (
     MARK_ID,
     RING_ID,
@@ -39,7 +40,7 @@ from shared.config import ConfigurationMissing
 from shared.tron.hd import phrase_from_entropy
 
 MASTER_KEY_BYTES: Final = KEY_BYTES
-ENTROPY_BYTES: Final = 32
+MOST_WORDS: Final = 24
 SALT_BYTES: Final = 16
 ITERATIONS: Final = 3
 LANES: Final = 1
@@ -179,6 +180,16 @@ def open_secret(master_key: bytes | bytearray, record: SealedSecret, *, network:
         wipe(data_key)
 
 
+def require_whole(
+    master_key: bytes | bytearray, secrets: Sequence[SealedSecret], *, network: str
+) -> None:
+    """Insist that every secret opens, and keep none of them; raises WrongMasterKey."""
+    if not {SEED_ID, MARK_ID} <= by_id(secrets).keys():
+        raise WrongMasterKey("the seed or the key of the marks is not stored")
+    for record in secrets:
+        wipe(open_secret(master_key, record, network=network))
+
+
 def rewrapped(
     record: SealedSecret,
     *,
@@ -194,18 +205,50 @@ def rewrapped(
     return replace(record, generation=generation, wrapped_key=wrapped_key)
 
 
-def new_seed(master_key: bytes | bytearray, *, network: str, at_ms: int) -> tuple[Founding, str]:
-    """Make a fresh seed; returns it sealed, and its 24 words, which are to be shown once.
+def new_seed(
+    master_key: bytes | bytearray,
+    *,
+    network: str,
+    at_ms: int,
+    words: int = MOST_WORDS,
+    passphrase: str = "",
+) -> tuple[Founding, str]:
+    """Make a fresh seed; returns it sealed, and its words, which are to be shown once.
 
     The key of the marks derives from the seed: with the words alone, old marks can be told again.
+
+    Args:
+        master_key: it is sealed under this one.
+        network: for which it signs.
+        at_ms: now.
+        words: 12 or 24.
+        passphrase: of BIP-39, which is needed besides the words; empty for none.
     """
-    entropy = bytearray(os.urandom(ENTROPY_BYTES))
-    founding = _founded(
-        master_key, {SEED_ID: entropy, MARK_ID: _mark_key(entropy)}, network=network, at_ms=at_ms
-    )
-    words = phrase_from_entropy(bytes(entropy))
+    entropy = bytearray(os.urandom(ENTROPY_BYTES[words]))
+    phrase = phrase_from_entropy(bytes(entropy))
     wipe(entropy)
-    return founding, words
+    return restored_seed(
+        master_key, phrase, network=network, at_ms=at_ms, passphrase=passphrase
+    ), phrase
+
+
+def restored_seed(
+    master_key: bytes | bytearray,
+    phrase: str,
+    *,
+    network: str,
+    at_ms: int,
+    passphrase: str = "",
+) -> Founding:
+    """Return the seed of words that were written down, sealed; raises PhraseRefused."""
+    entropy = entropy_of(phrase)
+    material = material_of(entropy, passphrase)
+    mark_key = _mark_key(material)
+    founding = _founded(
+        master_key, {SEED_ID: material, MARK_ID: mark_key}, network=network, at_ms=at_ms
+    )
+    wipe(entropy, material, mark_key)
+    return founding
 
 
 def migrated(master_key: bytes | bytearray, stored: SealedSeed, *, network: str) -> Founding:

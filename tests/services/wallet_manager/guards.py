@@ -87,12 +87,14 @@ async def guarded(
     guards: list[Guard],
     rules: Rulebook | None = None,
     quorums: int = 1,
+    ledger: LedgerClock | None = None,
 ) -> Guards:
     """Put a till under guard; the lists are those that it was made with."""
     audit = Audit(store=till.store, clock=till.clock)
-    ledger = LedgerClock(till.storage, till.clock)
-    await ledger.load()
-    await ledger.observe(till.clock.now_ms())
+    if ledger is None:
+        ledger = LedgerClock(till.storage, till.clock)
+        await ledger.load()
+        await ledger.observe(till.clock.now_ms())
     numbers = iter(range(1, 10_000))
     approvals = Approvals(
         store=till.store,

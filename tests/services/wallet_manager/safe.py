@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from services.wallet_manager.app import NAME, create
-from services.wallet_manager.cli import _parser, make_seed, tend_vault
+from services.wallet_manager.cli import make_seed, parser, tend_vault
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.settings import Settings
@@ -150,7 +150,7 @@ async def safe_in(
 ) -> Safe:
     fuse, clock = fuse or Fuse(), clock or HeldClock(START_MS)
     storage = await open_storage(root)
-    store = WalletStore(MortalStorage(storage, fuse))  # type: ignore[arg-type]
+    store = WalletStore(MortalStorage(storage, fuse))
     vault = Vault(network="devnet", coin_type=1)
     keeper = keeper_on(store, vault, clock, root, fuse=fuse, unlock_ms=unlock_ms)
     return Safe(storage=storage, store=store, vault=vault, keeper=keeper, clock=clock)
@@ -208,7 +208,7 @@ class House:
         return terminal
 
     def _vault(self, arguments: Sequence[str], terminal: Terminal) -> None:
-        given: argparse.Namespace = _parser().parse_args(["vault", *arguments])
+        given: argparse.Namespace = parser().parse_args(["vault", *arguments])
         tend_vault(self.settings, given, show=terminal.shown.append, ask=terminal.ask)
 
 

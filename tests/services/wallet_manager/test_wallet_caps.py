@@ -19,6 +19,7 @@ from shared.models.wallet_manager import SendKind, SendProblem, SendState
 from shared.money import Currency
 from shared.storage import Storage
 from tests.services.wallet_manager.guards import TRX_CAPS, USDT_CAPS, Guards, guarded, rulebook
+from tests.services.wallet_manager.test_wallet_kinds import asked
 from tests.services.wallet_manager.till import (
     STRANGER,
     TRX,
@@ -103,7 +104,8 @@ async def test_a_send_above_its_own_cap_is_refused_with_rule_and_figures(desk: G
     assert problem.detail == "cap_per_send: 101 USDT asked, 100 USDT allowed at most"
     told = [each async for _, _, each in desk.guards.audit.decisions(after=0, limit=10)]
     assert [(each.act.value, each.who, each.why) for each in told] == [
-        ("send.refused", "payout-router/ada", "cap_per_send")
+        ("wallet.made", "op", ""),
+        ("send.refused", "payout-router/ada", "cap_per_send"),
     ]
 
 
@@ -255,6 +257,19 @@ async def test_a_large_send_waits_for_people_and_is_signed_once_they_agreed(desk
     await desk.pass_s(10)
     await desk.till.sender.sign_due()
     assert (await desk.till.read(send.send_key)).state is SendState.SIGNED
+
+
+async def test_people_always_agree_to_new_permissions_and_read_all_of_them(tmp_path: Path) -> None:
+    storage = await open_storage(tmp_path)
+    kinds = rulebook().kinds | {SendKind.PERMISSION_UPDATE}
+    desk = await a_guarded_till(storage, tmp_path, kinds=kinds)
+    send = await desk.till.signed(asked(SendKind.PERMISSION_UPDATE))
+    asked_for = await desk.guards.approvals.find(f"apr_{send.id}")
+    assert send.waiting_for is not None
+    assert send.waiting_for.startswith(f"awaiting approval {asked_for.id}: 0 of 2")
+    assert STRANGER in asked_for.reason
+    assert '"threshold":1' in asked_for.reason
+    await storage.close()
 
 
 async def test_a_large_send_that_is_turned_down_is_refused_for_good(desk: Guarded) -> None:

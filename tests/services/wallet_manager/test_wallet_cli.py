@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from services.wallet_manager.cli import Refused, _parser
+from services.wallet_manager.cli import Refused, parser
 from services.wallet_manager.routes.owner import MAX_LINE_BYTES, SOCKET, owner_socket, reachable
 from services.wallet_manager.service.keeper import LOCKED
 from shared.config import process_environment
@@ -149,7 +149,7 @@ async def test_a_descriptor_with_no_passphrase_is_refused(house: House, line: by
 @pytest.mark.parametrize("option", ["--passphrase", "--new-passphrase"])
 def test_no_passphrase_is_taken_from_the_arguments(option: str) -> None:
     with pytest.raises(SystemExit):
-        _parser().parse_args(["vault", "unlock", option, words()])
+        parser().parse_args(["vault", "unlock", option, words()])
 
 
 def test_the_program_itself_runs_these_commands(tmp_path: Path) -> None:

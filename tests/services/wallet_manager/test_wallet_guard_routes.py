@@ -13,12 +13,17 @@ from fastapi.routing import APIRoute
 
 from services.wallet_manager.app import NAME, create
 from services.wallet_manager.cli import make_seed
+from services.wallet_manager.cli.door import door_of
 from services.wallet_manager.routes import guards
 from services.wallet_manager.settings import Settings
 from shared.access import GATEWAY_TOKEN_SERVICES, Role, Scope
+from shared.auth import OPERATOR
 from shared.clock import MS_PER_S, HeldClock
 from shared.models.tron_client import BroadcastingView
+from shared.tron.signing import SigningKey
 from shared.web.runtime import Runtime
+from tests.services.wallet_manager.opening import opened_keystore
+from tests.services.wallet_manager.test_wallet_cli import said
 from tests.services.wallet_manager.till import MASTER_KEY, Chain
 from tests.support import START_MS, Keys, nobody_there, serving, settings_in
 
@@ -122,7 +127,7 @@ async def four_eyes(tmp_path: Path) -> AsyncIterator[Edge]:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_h18_no_guard_answers_without_a_token(edge: Edge, method: str, path: str) -> None:
-    filled = path.format(scope="all", approval_id="apr_1")
+    filled = path.format(scope="all", approval_id="apr_1", revision=1)
     answer = await edge.client.request(method, filled)
     assert answer.status_code == 401
 
@@ -183,9 +188,28 @@ async def test_a_policy_is_read_changed_and_written_down(edge: Edge) -> None:
     assert (status, problem["code"], problem["revision"]) == (409, "LUCID_ERR_9351", 1)
     _, audit = await edge.ask("GET", "/audit")
     assert [(one["act"], one["who"]) for one in audit["decisions"]] == [
-        ("policy.changed", "lucid-operator/ada")
+        ("vault.unlocked", "wallet-manager"),
+        ("policy.changed", "lucid-operator/ada"),
     ]
-    assert audit["decisions"][0]["request_id"]
+    assert audit["decisions"][1]["request_id"]
+
+
+async def test_every_revision_of_a_policy_is_kept(edge: Edge) -> None:
+    for revision in range(2):
+        assert (await edge.changed_policy(revision))[0] == 200
+    (_, first), (_, second) = [
+        await edge.ask("GET", f"/policies/all/revisions/{number}") for number in (1, 2)
+    ]
+    assert [one["revision"] for one in (first, second)] == [1, 2]
+    caps = [int(one["rules"]["caps"][0]["per_send"]) for one in (first, second)]
+    assert caps[0] == caps[1] + 1
+    assert second == (await edge.ask("GET", "/policies/all"))[1]
+    for path, status in (
+        ("all/revisions/3", 404),
+        ("wal_1/revisions/1", 404),
+        ("all/revisions/0", 400),
+    ):
+        assert (await edge.ask("GET", f"/policies/{path}"))[0] == status
 
 
 async def test_what_a_policy_allows_more_is_shown_as_coming(edge: Edge) -> None:
@@ -264,7 +288,7 @@ async def test_h23_the_route_answers_while_tron_client_is_away(edge: Edge) -> No
 
 
 async def test_the_audit_log_is_paged_exported_and_verified(edge: Edge) -> None:
-    for revision in range(3):
+    for revision in range(2):
         await edge.changed_policy(revision)
     _, first = await edge.ask("GET", "/audit?limit=2")
     assert ([one["number"] for one in first["decisions"]], first["next"]) == ([1, 2], 2)
@@ -322,3 +346,53 @@ async def test_four_eyes_unlock_a_wallet_and_one_locks_it(four_eyes: Edge) -> No
         "wallet.locked",
         "wallet.unlocked",
     ]
+
+
+async def test_h18_an_export_is_agreed_to_by_holders_of_its_scope_and_leaves_by_the_door(
+    four_eyes: Edge,
+) -> None:
+    wanted = {"user_id": "operator", "request_id": "first"}
+    status, wallet = await four_eyes.ask("POST", "/wallets", wanted)
+    assert status == 201, wallet
+    asked = {
+        "command": "export",
+        "wallet_id": wallet["wallet_id"],
+        "file_passphrase": "a passphrase for the file",
+        "reason": "another program takes over",
+    }
+    line = json.dumps(asked).encode() + b"\n"
+    door = door_of(settings_in(four_eyes.root, Settings))
+    refused = json.loads(await said(door, line))
+    assert refused["code"] == "LUCID_ERR_9355"
+    _, page = await four_eyes.ask("GET", "/approvals")
+    (approval,) = page["approvals"]
+    assert (approval["kind"], approval["subject"]) == ("export", wallet["wallet_id"])
+
+    path = f"/approvals/{approval['approval_id']}/agree"
+    narrow = narrowed(four_eyes, Scope.WALLETS_ADMIN)
+    status, problem = await four_eyes.ask("POST", path, {"note": "yes"}, by=narrow)
+    assert (status, problem["code"]) == (403, "LUCID_ERR_1201")
+    for who in ("ada", "bob"):
+        by = four_eyes.keys.person(Role.SUPER_ADMIN, who)
+        assert (await four_eyes.ask("POST", path, {"note": "yes"}, by=by))[0] == 200
+
+    given = json.loads(await said(door, line))
+    opened = opened_keystore(given["keystore"], b"a passphrase for the file")
+    assert SigningKey(opened).address == wallet["address"]
+    assert json.loads(await said(door, line))["code"] == "LUCID_ERR_9355"
+
+
+def narrowed(edge: Edge, scope: Scope) -> dict[str, str]:
+    """Return the headers of a super admin whose token carries one scope alone."""
+    claims = {
+        "iss": OPERATOR,
+        "sub": "eve",
+        "role": Role.SUPER_ADMIN.value,
+        "scope": scope.value,
+        "aud": NAME,
+        "iat": START_MS // MS_PER_S,
+        "exp": START_MS // MS_PER_S + 600,
+        "jti": "eve-token",
+    }
+    token = jwt.encode(claims, edge.keys._private[OPERATOR], algorithm="EdDSA")
+    return {"Authorization": f"Bearer {token}"}

@@ -243,7 +243,8 @@ async def test_h23_a_lifted_stop_signs_again_and_is_written_down(desk: Desk) -> 
     await desk.switch.keep_up()
     assert desk.guards.broadcaster.stopped == set()
     told = [each async for _, _, each in desk.guards.audit.decisions(after=0, limit=10)]
-    assert [(each.act.value, each.who, each.why) for each in told[:2]] == [
+    assert [(each.act.value, each.who, each.why) for each in told[:3]] == [
+        ("wallet.made", "op", ""),
         ("stop.set", "ada", "theft"),
         ("stop.lifted", "bob", "found"),
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.sends import NotCancellable, SendKeyReused
+from services.wallet_manager.domain.wallets import Wallet
 from shared.errors import NotFound, Unavailable
 from shared.models.tron_client import TransactionState
 from shared.models.wallet_manager import (
@@ -21,6 +22,8 @@ from shared.models.wallet_manager import (
     SendParams,
     SendState,
     VoteParam,
+    WalletRequest,
+    WalletType,
 )
 from shared.money import Currency
 from shared.tron.decoding import decode_raw_data
@@ -59,6 +62,7 @@ from tests.support import START_MS, address
 STAKES = ("trx-staking", Purpose.STAKE)
 CARE = ("payout-router", Purpose.MAINTENANCE)
 ALLOWANCE = ("usdt-manager", Purpose.ALLOWANCE)
+GATEWAY = ("payment-gateway", Purpose.ACTIVATION)
 OPERATIONS = "02" + "00" * 31
 RIGHTS = PermissionsParam(
     owner=PermissionParam(name="owner", threshold=1, keys=[KeyParam(address=CUSTOMER, weight=1)]),
@@ -94,7 +98,7 @@ KINDS: dict[SendKind, tuple[tuple[str, Purpose], dict[str, Any]]] = {
         {"amount_base_units": str(5 * TRX), "recipient": CUSTOMER, "resource": "bandwidth"},
     ),
     SendKind.VOTE: (STAKES, {"votes": [VoteParam(witness=STRANGER, count=3)]}),
-    SendKind.ACCOUNT_ACTIVATE: (CARE, {"recipient": CUSTOMER}),
+    SendKind.ACCOUNT_ACTIVATE: (GATEWAY, {"recipient": CUSTOMER}),
     SendKind.PERMISSION_UPDATE: (CARE, {"permissions": RIGHTS}),
     SendKind.CONTRACT_CALL: (CARE, {"contract_address": STRANGER, "data": "d0e30db0"}),
 }
@@ -151,9 +155,17 @@ def meant(kind: SendKind, owner: Any) -> Operation:
     return operations[kind]
 
 
+async def treasury_and_other(till: Till) -> Wallet:
+    """Make the treasury, and the customer's address one of ours, as an activation asks for."""
+    treasury = await till.treasury()
+    body = WalletRequest(user_id="ada", wallet_type=WalletType.WATCH_ONLY, address=CUSTOMER)
+    await till.wallets.create(body, principal="op", key="other")
+    return treasury
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_kind_is_signed_as_it_was_meant(till: Till, kind: SendKind) -> None:
-    treasury = await till.treasury()
+    treasury = await treasury_and_other(till)
     send = await till.signed(asked(kind))
     (attempt,) = await till.attempts(send)
 
@@ -166,7 +178,7 @@ async def test_every_kind_is_signed_as_it_was_meant(till: Till, kind: SendKind) 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_h4_a_repeat_of_any_kind_is_the_same_send(till: Till, kind: SendKind) -> None:
-    await till.treasury()
+    await treasury_and_other(till)
     first = await till.taken(asked(kind))
     caller = first.origin_service
 

@@ -32,7 +32,6 @@ GRANTED = {
     ("trx-staking", Purpose.STAKE, SendKind.CLAIM_REWARDS),
     ("payment-gateway", Purpose.ACTIVATION, SendKind.ACCOUNT_ACTIVATE),
     ("usdt-manager", Purpose.ALLOWANCE, SendKind.TRC20_APPROVE),
-    ("payout-router", Purpose.MAINTENANCE, SendKind.ACCOUNT_ACTIVATE),
     ("payout-router", Purpose.MAINTENANCE, SendKind.PERMISSION_UPDATE),
     ("payout-router", Purpose.MAINTENANCE, SendKind.CONTRACT_CALL),
 }

@@ -1,5 +1,6 @@
 """The master key is replaced, and a kill at any step loses nothing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,18 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.sends import first_stamp_ms
+from services.wallet_manager.domain.unlocking import WrongPassphrase
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.store import WALLET_KEYS, WalletStore
-from services.wallet_manager.vault import SealedSeed, WrongMasterKey
+from services.wallet_manager.store import SECRETS, WALLET_KEYS, WalletStore
+from services.wallet_manager.vault import Imported, SealedSeed, WrongMasterKey
 from services.wallet_manager.vault.sealing import first_label, seal
+from services.wallet_manager.vault.wrapping import seal_secret
 from shared.config import ConfigurationMissing
 from shared.storage import Unit
 from shared.tron.hd import AccountPublicKey, PrivateNode, phrase_from_entropy, seed_from_phrase
+from shared.tron.signing import SigningKey
 from tests.services.wallet_manager.safe import (
+    PASSPHRASE,
     Fuse,
     Killed,
     Safe,
@@ -29,6 +34,7 @@ from tests.services.wallet_manager.till import MASTER_KEY, open_storage
 from tests.support import START_MS
 
 ENTROPY = bytes(range(32))
+ADDRESS = SigningKey(ENTROPY).address
 
 
 async def seed_of_the_first_format(root: Path) -> None:
@@ -171,10 +177,76 @@ async def test_a_backup_from_before_a_rekey_opens_with_the_key_that_was_kept(
     assert newer in old_keys(tmp_path)
 
 
+async def test_a_backup_from_before_another_passphrase_opens_with_the_one_of_its_time(
+    tmp_path: Path,
+) -> None:
+    other = b"staple battery horse correct"
+    await founded_in(tmp_path)
+    before = await marks_of(tmp_path)
+    safe = await reopened(tmp_path)
+    await safe.keeper.set_passphrase(secret(), now=None, by="owner")
+    await safe.storage.close()
+    copy = database(tmp_path).read_bytes()
+    safe = await reopened(tmp_path, PASSPHRASE)
+    await safe.keeper.set_passphrase(secret(other), now=secret(), by="owner")
+    await safe.storage.close()
+    put_back(tmp_path, copy)
+
+    safe = await reopened(tmp_path)
+    with pytest.raises(WrongPassphrase):
+        await safe.keeper.unlock(secret(other), by="owner")
+    await safe.keeper.unlock(secret(), by="owner")
+    assert (safe.mark(), safe.vault.branch(0)) == before
+    await safe.storage.close()
+
+
+async def test_a_backup_from_before_the_first_passphrase_opens_with_the_key_that_was_kept(
+    tmp_path: Path,
+) -> None:
+    await founded_in(tmp_path)
+    before, copy = await marks_of(tmp_path), database(tmp_path).read_bytes()
+    safe = await reopened(tmp_path)
+    await safe.keeper.set_passphrase(secret(), now=None, by="owner")
+    await safe.storage.close()
+    put_back(tmp_path, copy)
+
+    assert await marks_of(tmp_path) == before
+
+
+async def test_a_backup_whose_key_was_thrown_away_is_refused_and_says_which(
+    tmp_path: Path,
+) -> None:
+    await founded_in(tmp_path)
+    copy = database(tmp_path).read_bytes()
+    safe = await reopened(tmp_path)
+    await safe.keeper.rekey(None, by="owner")
+    await safe.storage.close()
+    put_back(tmp_path, copy)
+    (old_key,) = await asyncio.to_thread(lambda: list(tmp_path.glob("master.key.old-*")))
+    old_key.unlink()
+
+    safe = await safe_in(tmp_path)
+    with pytest.raises(WrongMasterKey, match=r"generation 1.*not among the key files"):
+        await safe.keeper.start()
+    assert len(await safe.store.sealed_secrets()) == 2
+    await safe.storage.close()
+
+
+async def founded_with_a_key(root: Path) -> None:
+    """Make the seed, and a wallet's key beside it."""
+    await asyncio.to_thread(root.mkdir)
+    await founded_in(root)
+    storage = await open_storage(root)
+    brought = seal_secret(
+        MASTER_KEY, ENTROPY, id="wal_1", network="devnet", generation=1, at_ms=START_MS
+    )
+    await storage.commit(Unit().insert(SECRETS, brought))
+    await storage.close()
+
+
 async def steps_of_a_rekey(root: Path, passphrase: bytes | None) -> int:
     """Run one re-key without a kill and count its writes."""
-    root.mkdir()
-    await founded_in(root)
+    await founded_with_a_key(root)
     fuse = Fuse()
     safe = await safe_in(root, fuse=fuse)
     await safe.keeper.start()
@@ -197,11 +269,10 @@ async def test_h25_a_rekey_killed_at_any_step_resumes_and_loses_nothing(
     tmp_path: Path, passphrase: bytes | None, *, after_the_write: bool
 ) -> None:
     steps = await steps_of_a_rekey(tmp_path / "whole", passphrase)
-    assert steps >= 5
+    assert steps >= 6
     for step in range(1, steps + 1):
         root = tmp_path / str(step)
-        root.mkdir()
-        await founded_in(root)
+        await founded_with_a_key(root)
         before = await marks_of(root)
         fuse = Fuse()
         safe = await safe_in(root, fuse=fuse)
@@ -213,6 +284,7 @@ async def test_h25_a_rekey_killed_at_any_step_resumes_and_loses_nothing(
 
         again = await reopened(root, passphrase)
         assert (again.mark(), again.vault.branch(0)) == before
+        assert again.vault._keys().signing_key(Imported(wallet_id="wal_1")).address == ADDRESS
         ring = await again.store.key_ring()
         assert ring is not None
         assert ring.next is None
@@ -280,13 +352,18 @@ async def test_a_record_put_back_from_before_the_rekey_is_refused(tmp_path: Path
 async def test_a_rekey_is_written_down(tmp_path: Path) -> None:
     await founded_in(tmp_path)
     safe = await reopened(tmp_path)
-    await safe.keeper.rekey(None, by="uid 1000")
+    await safe.keeper.rekey(None, by="uid 1000", why="every quarter")
 
     audit = Audit(store=WalletStore(safe.storage), clock=safe.clock)
     told = [one async for _, _, one in audit.decisions(after=0, limit=10)]
     assert [(one.act, one.who, one.why) for one in told] == [
-        (Act.VAULT_REKEYED, "uid 1000", "begun"),
-        (Act.VAULT_REKEYED, "wallet-manager", "done"),
+        (Act.VAULT_UNLOCKED, "wallet-manager", "its master key lies in a file"),
+        (Act.VAULT_REKEYED, "uid 1000", "every quarter"),
+        (Act.VAULT_REKEYED, "wallet-manager", ""),
+    ]
+    assert [one.facts for one in told[1:]] == [
+        (("step", "begun"), ("generation", "2")),
+        (("step", "done"), ("generation", "2")),
     ]
     assert (await audit.verify()).broken is None
     await safe.storage.close()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import base58
@@ -18,14 +18,14 @@ from fastapi.routing import APIRoute
 
 from services.wallet_manager.app import NAME, create
 from services.wallet_manager.routes.owner import SOCKET, reachable
-from services.wallet_manager.store import SCHEMA, WalletStore
+from services.wallet_manager.store import SCHEMA, SECRETS, WalletStore
 from services.wallet_manager.vault import Leaf, Vault, WrongMasterKey, wipe
 from services.wallet_manager.vault.keyfiles import KeyFiles
 from services.wallet_manager.vault.sealing import label, unseal
 from services.wallet_manager.vault.wrapping import open_secret, stretch
 from shared import logs
 from shared.config import process_environment
-from shared.storage import SqliteStorage, Stamp
+from shared.storage import SqliteStorage, Stamp, Unit
 from shared.tron.hd import PrivateNode, seed_from_phrase
 from shared.web.runtime import Runtime
 from tests.services.wallet_manager.safe import PASSPHRASE, House, house_in
@@ -34,6 +34,9 @@ from tests.support import answers, nobody_there, serving
 
 TREE = Path(__file__).resolve().parents[3]
 WRONG = b"an entirely wrong passphrase"
+FILE = b"the passphrase of a file"
+IMPORTED = bytes(range(101, 133))
+REFUSAL = b"does not open under this master key"
 BODIES: tuple[object, ...] = (None, {}, [], {"user_id": "ada", "request_id": "x"}, "\ud800", 7)
 
 
@@ -130,6 +133,13 @@ async def every_route(
     return asked
 
 
+def everything_on_disk(listener: Listener, root: Path) -> None:
+    """Hear what is in every file but those of the keys: databases, logs of them, backups."""
+    for path in root.rglob("*"):
+        if path.is_file() and "secrets" not in path.parts:
+            listener.hear(path, path.read_bytes())
+
+
 def routes_of(app: FastAPI) -> set[tuple[str, str]]:
     described = app.openapi()["paths"]
     documented = {
@@ -169,6 +179,9 @@ async def test_h18_nothing_that_is_said_in_a_run_full_of_failures_holds_a_secret
             {"command": "lock"},
             {"command": "unlock", "passphrase": WRONG.decode()},
             {"command": typed},
+            {"command": "import", "private_key": IMPORTED.hex(), "passphrase": typed},
+            {"command": "import", "private_key": IMPORTED.hex() + "0", "passphrase": typed},
+            {"command": "export", "wallet_id": "x", "file_passphrase": FILE.decode()},
             {"command": "unlock", "passphrase": typed, "more": [typed]},
             {typed: typed},
         ):
@@ -181,12 +194,15 @@ async def test_h18_nothing_that_is_said_in_a_run_full_of_failures_holds_a_secret
         await every_route(listener, client, app, headers)
         service = app.state.starter.service if hasattr(app.state, "starter") else app.state
         listener.hear(repr(service), repr(vars(app.state)), repr(house.settings))
-    secrets = await secrets_of(house, shown[0], [PASSPHRASE, WRONG])
+    secrets = await secrets_of(house, shown[0], [PASSPHRASE, WRONG, FILE])
+    secrets["an imported key"] = IMPORTED
     out, err = capfd.readouterr()
     listener.hear(out, err)
+    await asyncio.to_thread(everything_on_disk, listener, tmp_path)
 
     assert len(out) > 1_000
     assert b"vault.rekeyed" in listener.said
+    assert b"SQLite format 3" in listener.said
     assert found(secrets, bytes(listener.said)) == set()
 
 
@@ -221,6 +237,76 @@ async def test_h18_the_errors_of_the_keys_and_their_tracebacks_hold_no_secret(
 
     assert b"64 hex digits" in listener.said
     assert found(secrets, bytes(listener.said)) == set()
+
+
+async def test_h18_a_service_over_a_damaged_vault_says_why_and_no_secret(
+    tmp_path: Path,
+) -> None:
+    shown: list[str] = []
+    house = await house_in(tmp_path, show=shown.append)
+    storage = await SqliteStorage.open(
+        house.settings.database_path(NAME), SCHEMA, Stamp(network="devnet", contract=USDT)
+    )
+    seed, other = await WalletStore(storage).sealed_secrets()
+    await storage.commit(Unit().update(SECRETS, replace(seed, sealed=other.sealed)))
+    await storage.close()
+    environment = {
+        **process_environment(),
+        "LUCID_DATA_DIR": str(tmp_path),
+        "TRON_NETWORK": "devnet",
+        "USDT_CONTRACT_ADDRESS": USDT,
+        "WALLET_MANAGER_PORT": "0",
+        "LOG_LEVEL": "DEBUG",
+    }
+    said = await asyncio.to_thread(said_until, REFUSAL, environment)
+
+    words = shown[0].split()
+    secrets = {
+        "the master key": MASTER_KEY,
+        "the seed": seed_from_phrase(shown[0]),
+        "words": " ".join(words[:3]).encode(),
+        "the mark key": bytes(open_secret(MASTER_KEY, other, network="devnet")),
+    }
+    assert REFUSAL in said
+    assert found(secrets, said) == set()
+
+
+def said_until(reason: bytes, environment: dict[str, str]) -> bytes:
+    """Run the service until it gives a reason or ends; returns all that it wrote."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.wallet_manager"],
+        cwd=TREE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as running:
+        assert running.stdout is not None
+        said = b""
+        for line in running.stdout:
+            said += line
+            if reason in line:
+                break
+        running.terminate()
+        return said + running.communicate()[0]
+
+
+async def test_h18_no_route_touches_the_vault_or_a_key(tmp_path: Path) -> None:
+    house = await house_in(tmp_path)
+    described = create(house.settings).openapi()
+
+    assert not {
+        path
+        for path in described["paths"]
+        for word in ("vault", "unlock", "keystore", "private", "seed", "mnemonic", "phrase")
+        if word in path
+    }
+    assert not {
+        field
+        for schema in described["components"]["schemas"].values()
+        for field in schema.get("properties", {})
+        for word in ("secret", "private", "mnemonic", "seed", "passphrase", "entropy")
+        if word in field
+    }
 
 
 def test_the_search_finds_every_form_of_a_secret() -> None:

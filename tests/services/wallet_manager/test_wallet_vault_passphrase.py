@@ -92,7 +92,7 @@ async def test_it_locks_when_its_time_is_over_and_that_is_written_down(safe: Saf
     await safe.keeper.keep_up()
 
     assert repr(safe.vault) == "Vault(locked)"
-    told = [one async for _, _, one in audit_of(safe).decisions(after=2, limit=10)]
+    told = [one async for _, _, one in audit_of(safe).decisions(after=3, limit=10)]
     assert [(one.act, one.why) for one in told] == [
         (Act.VAULT_UNLOCKED, ""),
         (Act.VAULT_LOCKED, "its time is over"),
@@ -149,7 +149,7 @@ async def test_a_wrong_passphrase_opens_nothing_and_is_written_down(safe: Safe) 
         await safe.keeper.unlock(secret(WRONG), by="uid 7")
 
     assert not safe.vault.is_open
-    told = [one async for _, _, one in audit_of(safe).decisions(after=2, limit=10)]
+    told = [one async for _, _, one in audit_of(safe).decisions(after=3, limit=10)]
     assert [(one.act, one.who) for one in told] == [(Act.VAULT_UNLOCK_REFUSED, "uid 7")]
 
 
@@ -168,6 +168,9 @@ async def test_after_wrong_ones_even_the_right_one_waits(safe: Safe) -> None:
     with pytest.raises(TriedTooOften) as refusal:
         await safe.keeper.unlock(secret(), by="owner")
     assert refusal.value.retry_after_s == 1
+    told = [one async for _, _, one in audit_of(safe).decisions(after=3, limit=10)]
+    assert [one.act for one in told] == [Act.VAULT_UNLOCK_REFUSED] * (FREE_TRIES + 2)
+    assert "wait 1 s" in told[-1].why
     safe.clock.advance(seconds=1)
     await safe.keeper.unlock(secret(), by="owner")
 

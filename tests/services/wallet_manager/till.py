@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,15 +22,18 @@ from services.wallet_manager.service.indexes import Indexes
 from services.wallet_manager.service.intake import Intake
 from services.wallet_manager.service.offline import Offline
 from services.wallet_manager.service.oversight import Oversight
+from services.wallet_manager.service.recount import Recount
 from services.wallet_manager.service.recovery import Recovery
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.signing import Signing
 from services.wallet_manager.service.submission import Submission
+from services.wallet_manager.service.timekeeping import Timekeeper
 from services.wallet_manager.store import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED, WalletStore
 from services.wallet_manager.vault import Vault, new_seed
 from shared.alarms import Alarms
 from shared.clock import HeldClock, rfc3339
 from shared.ids import send_key
+from shared.ledger_clock import LedgerClock
 from shared.metrics import Metrics
 from shared.models.tron_client import (
     AccountView,
@@ -194,6 +197,8 @@ class Chain:
                 activation_fee_sun=1_000_000,
                 activation_bandwidth_fee_sun=100_000,
                 memo_fee_sun=1_000_000,
+                multi_sign_fee_sun=1_000_000,
+                permission_update_fee_sun=100 * TRX,
                 max_fee_limit_sun=15_000_000_000,
                 free_bandwidth=600,
             ),
@@ -340,6 +345,7 @@ class Till:
     claims: Claims
     recovery: Recovery
     alarms: Alarms
+    timekeeper: Timekeeper
     books_lock: asyncio.Lock
     pages: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -472,9 +478,11 @@ def fate(
     logs: Sequence[LogView] | None = None,
     height: int = 120,
     in_block: bool | None = None,
+    operators: int | None = None,
 ) -> TransactionView:
     """Say what became of a send's transaction; as meant unless other logs are given."""
     settled = state in {TransactionState.CONFIRMED, TransactionState.FAILED}
+    is_verdict = settled or state is TransactionState.EXPIRED
     if in_block is None:
         in_block = settled or state is TransactionState.INCLUDED
     if logs is None:
@@ -499,7 +507,7 @@ def fate(
         expires_at_ms=send.expires_at_ms or 1,
         block=block(height) if in_block else None,
         receipt=receipt if settled else None,
-        operators=2 if settled else 0,
+        operators=(2 if is_verdict else 0) if operators is None else operators,
     )
 
 
@@ -550,6 +558,7 @@ def rules(**changes: object) -> SigningRules:
         "usdt_contract": USDT,
         "enabled": True,
         "lifetime_ms": LIFETIME_MS,
+        "offline_lifetime_ms": 23 * 3_600_000,
         "max_skew_ms": 60_000,
         "max_attempts": MAX_ATTEMPTS,
         "batch": 100,
@@ -577,6 +586,8 @@ def till_on(
     rules: SigningRules,
     gates: Sequence[Gate] = (),
     guards: Sequence[Guard] = (),
+    ledger: LedgerClock | None = None,
+    held_back: Callable[[str], str | None] = lambda _: None,
 ) -> Till:
     def new_id(prefix: str) -> str:
         return f"{prefix}_{next(ids):06d}"
@@ -596,14 +607,17 @@ def till_on(
         max_attempts=rules.max_attempts,
         books_lock=lock,
     )
+    ledger = ledger or LedgerClock(storage, clock)
+    timekeeper = Timekeeper(chain=chain, ledger=ledger, clock=clock, max_skew_ms=rules.max_skew_ms)
+    recount = Recount(store=store, ledger=ledger)
     claims = Claims(
         store=store,
         marks=vault,
         chain=chain,
+        recount=recount,
         clock=clock,
         alarms=alarms,
-        max_attempts=rules.max_attempts,
-        retry_ms=rules.retry_ms,
+        rules=rules,
         books_lock=lock,
     )
     imports = Imports(
@@ -611,12 +625,18 @@ def till_on(
         chain=chain,
         marks=vault,
         books=books,
+        recount=recount,
         clock=clock,
         new_id=new_id,
         max_attempts=rules.max_attempts,
     )
     submission = Submission(
-            store=store, chain=chain, clock=clock, rules=rules, books_lock=lock
+        store=store,
+        chain=chain,
+        clock=clock,
+        rules=rules,
+        books_lock=lock,
+        held_back=held_back,
     )
     recovery = Recovery(
         store=store,
@@ -625,7 +645,7 @@ def till_on(
         claims=claims,
         books=books,
         indexes=Indexes(store=store, watcher=chain, clock=clock),
-        clock=clock,
+        clocks=timekeeper,
         alarms=alarms,
     )
     recovery.before_clear(submission.hand_over_again)
@@ -667,6 +687,7 @@ def till_on(
         claims=claims,
         recovery=recovery,
         alarms=alarms,
+        timekeeper=timekeeper,
         books_lock=lock,
     )
 
