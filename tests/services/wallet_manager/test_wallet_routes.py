@@ -109,7 +109,9 @@ async def make_wallet(edge: Edge, **changes: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_h18_no_route_answers_without_a_token(edge: Edge, method: str, path: str) -> None:
-    answer = await edge.client.request(method, path.format(wallet_id="x", send_id="x", name="x", txid="x"))
+    answer = await edge.client.request(
+        method, path.format(wallet_id="x", send_id="x", name="x", txid="x")
+    )
 
     assert answer.status_code == 401
 
