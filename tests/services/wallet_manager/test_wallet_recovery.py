@@ -169,9 +169,7 @@ def test_h5_the_height_of_a_copy_stands_still_in_quarantine() -> None:
 
 
 @pytest.mark.parametrize("floors", [-3, 0, 5])
-@pytest.mark.parametrize(
-    ("late_ms", "is_its"), [(0, True), (999, True), (1_000, False), (-1, False)]
-)
+@pytest.mark.parametrize(("late_ms", "is_its"), [(0, True), (99, True), (100, False), (-1, False)])
 def test_h6_a_mark_is_known_again_whenever_it_was_signed(
     floors: int, late_ms: int, *, is_its: bool
 ) -> None:
