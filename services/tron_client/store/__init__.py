@@ -23,6 +23,7 @@ from services.tron_client.store.schema import (
     NOTICES,
     ONE_WORD_SUMS,
     PROGRESS,
+    SCHEMA,
     TOKEN_FEED,
     TRANSACTION_FEED,
     TRANSACTIONS,
@@ -36,6 +37,8 @@ from shared.models.tron_client import TransactionState
 from shared.storage import MAX_ROWS, Collection, Page, Record, Storage, Unit, written
 from shared.storage.tally import Tally
 from shared.tron.address import Address
+
+__all__ = ["SCHEMA", "ChainStore", "Told", "told"]
 
 R = TypeVar("R", bound=Record)
 
