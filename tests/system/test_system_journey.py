@@ -19,7 +19,7 @@ def test_the_whole_story_is_told_and_everything_is_as_it_should_be(
 
     told = capsys.readouterr().out
     assert "invoice              paid 25 USDT (pending → seen → paid)" in told
-    assert told.count("fee") == 3
+    assert told.count("  fee ") == 3
 
 
 def test_a_replayed_payout_is_the_same_payout_and_is_paid_once(

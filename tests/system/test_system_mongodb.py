@@ -42,7 +42,7 @@ def test_the_whole_story_is_told_without_a_file_of_the_embedded_engine(
 
     told = capsys.readouterr().out
     assert "invoice              paid 25 USDT (pending → seen → paid)" in told
-    assert told.count("fee") == 3
+    assert told.count("  fee ") == 3
     assert not list(stack.data_dir.rglob("*.sqlite3"))
 
 
