@@ -28,6 +28,7 @@ from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from services.wallet_manager.service.custody import Custody
 from services.wallet_manager.service.exports import Exports
 from services.wallet_manager.service.guards import Decided, Guards
+from services.wallet_manager.service.holdings import Beholder
 from services.wallet_manager.service.imports import Imports
 from services.wallet_manager.service.indexes import Indexes
 from services.wallet_manager.service.intake import Intake
@@ -210,9 +211,10 @@ def _service(
         await watches.renew_all()
         await books.restart_after_loss(TRANSFERS)
 
+    beholder = Beholder(store=store, chain=chain, clock=clock, usdt_contract=rules.usdt_contract)
     return WalletManager(
         wallets=wallets,
-        custody=Custody(store=store, audit=guards.audit),
+        custody=Custody(store=store, audit=guards.audit, look=beholder.look),
         messages=Messages(vault=vault, audit=guards.audit, held_back=held_back),
         sender=sender,
         oversight=Oversight(store=store, clock=clock, books_lock=lock),
@@ -230,6 +232,7 @@ def _service(
             books_lock=lock,
         ),
         recompute=Recompute(store),
+        beholder=Beholder(store=store, chain=chain, clock=clock, usdt_contract=rules.usdt_contract),
         exports=Exports(store),
         alarms=alarms,
         guards=guards,

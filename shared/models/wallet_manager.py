@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shared.models.tron_client import FrozenView, ResourcesView, UnfreezingView, VoteView
 from shared.models.wire import (
     AddressText,
     BaseUnitsText,
@@ -153,6 +154,41 @@ class BalanceView(View):
     held: DecimalText
     held_base_units: BaseUnitsText
     currency: Currency
+
+
+class HoldingView(View):
+    """One account of the journal beside what a node tells of it.
+
+    ``account`` is the address itself, or it with ``staked:`` or ``unfreezing:`` before it. ``recorded``
+    is of the solid height that the books have come to, ``on_chain`` of the head; None where the chain
+    did not say.
+    """
+
+    account: str
+    currency: Currency
+    on_chain: DecimalText | None
+    on_chain_base_units: BaseUnitsText | None
+    recorded: DecimalText
+    recorded_base_units: BaseUnitsText
+    held_base_units: BaseUnitsText
+
+
+class HoldingsView(View):
+    """What a wallet or one of its addresses holds, with its resources; nothing is spent by it."""
+
+    wallet_id: str
+    address: AddressText
+    activated: bool
+    block_height: int
+    block_time: TimeText
+    age_s: int
+    holdings: list[HoldingView]
+    resources: ResourcesView
+    staked: list[FrozenView]
+    delegated: list[FrozenView]
+    received: list[FrozenView]
+    unfreezing: list[UnfreezingView]
+    votes: list[VoteView]
 
 
 class AddressRequest(Request):

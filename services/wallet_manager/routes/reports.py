@@ -8,9 +8,9 @@ from fastapi.responses import StreamingResponse
 from services.wallet_manager.domain.wallets import UnknownWallet
 from services.wallet_manager.routes.callers import Admin, Reader, Service
 from services.wallet_manager.service.exports import FOREVER_MS
-from services.wallet_manager.service.views import finding_view, recomputed_view
-from shared.errors import InvalidFields
-from shared.models.wallet_manager import RecomputedView, ReconciliationView
+from services.wallet_manager.service.views import finding_view, holdings_view, recomputed_view
+from shared.errors import InvalidFields, Unavailable
+from shared.models.wallet_manager import HoldingsView, RecomputedView, ReconciliationView
 from shared.web.problems import declares
 
 router = APIRouter(prefix="/api/v1", tags=["books"])
@@ -37,6 +37,13 @@ async def journal_csv(
     rows = service.exports.journal(owner, since_ms=since_ms, until_ms=until_ms)
     named = {"Content-Disposition": f'attachment; filename="journal-{owner}.csv"'}
     return StreamingResponse(rows, media_type="text/csv", headers=named)
+
+
+@router.get("/wallets/{wallet_id}/holdings", responses=declares(UnknownWallet, Unavailable))
+async def holdings(service: Service, _: Reader, wallet_id: str) -> HoldingsView:
+    """Say what a wallet or one of its addresses holds now: on chain and in the books, and its resources."""
+    found_id, owner = await service.wallets.owner_of(wallet_id)
+    return holdings_view(found_id, await service.beholder.look(owner))
 
 
 @router.get("/wallets/{wallet_id}/reconciliation", responses=declares(UnknownWallet))

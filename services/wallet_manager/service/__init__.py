@@ -7,6 +7,7 @@ from services.wallet_manager.service.claims import Claims
 from services.wallet_manager.service.custody import Custody
 from services.wallet_manager.service.exports import Exports
 from services.wallet_manager.service.guards import Guards
+from services.wallet_manager.service.holdings import Beholder
 from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.service.messages import Messages
 from services.wallet_manager.service.offline import Offline
@@ -40,6 +41,7 @@ class WalletManager:
     watches: Watches
     reconciliation: Reconciliation
     recompute: Recompute
+    beholder: Beholder
     exports: Exports
     alarms: Alarms
     guards: Guards

@@ -1,6 +1,6 @@
 """What becomes of a wallet: named, put out of use, archived when empty; and all that it holds."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from services.wallet_manager.domain.audit import Act
@@ -11,6 +11,7 @@ from services.wallet_manager.domain.wallets import (
     WalletNotEmpty,
 )
 from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.holdings import Holdings
 from services.wallet_manager.store import ADDRESSES, Change, WalletStore
 from shared.errors import Unavailable
 from shared.logs import get_logger
@@ -26,11 +27,18 @@ MAX_REASONS: Final = 10
 
 
 class Custody:
-    """Changes wallets; keys and watches stay whatever becomes of one (hazard H11)."""
+    """Changes wallets; keys and watches stay whatever becomes of one (hazard H11).
 
-    def __init__(self, *, store: WalletStore, audit: Audit) -> None:
+    Args:
+        look: returns what an address holds on chain.
+    """
+
+    def __init__(
+        self, *, store: WalletStore, audit: Audit, look: Callable[[Address], Awaitable[Holdings]]
+    ) -> None:
         self._store = store
         self._audit = audit
+        self._look = look
 
     async def change(self, wallet: Wallet, wanted: WalletChange, *, by: str) -> Wallet:
         """Give a wallet another label, owner or status; what is the same already is left.
@@ -54,20 +62,16 @@ class Custody:
         Raises:
             IllegalStatus: it pays for the stack, or it is locked.
             WalletNotEmpty: it or one of its addresses holds something, or a send is under way.
-            Unavailable: the wallet was changed meanwhile.
+            Unavailable: the wallet was changed meanwhile, or the chain cannot be seen.
         """
         if wallet.status is WalletStatus.ARCHIVED:
             return wallet
         if wallet.role is WalletRole.TREASURY:
             raise IllegalStatus("it is the treasury, which pays", status=wallet.status.value)
         after = wallet.moved(WalletStatus.ARCHIVED)
-        if reasons := await self._contents(wallet):
+        if reasons := await self._contents(wallet) or await self._on_chain(wallet):
             raise WalletNotEmpty("it is not empty", wallet_id=wallet.id, reasons=reasons)
         return await self._store_changed(wallet, after, by=by, reason=reason)
-
-    async def holdings(self, wallet: Wallet) -> Mapping[str, Position]:
-        """Return the positions of the wallet's own address, by account and currency."""
-        return await self._positions([wallet.address])
 
     async def _store_changed(
         self, before: Wallet, after: Wallet, *, by: str, reason: str
@@ -102,6 +106,15 @@ class Custody:
             if len(reasons) >= MAX_REASONS:
                 break
         return reasons[:MAX_REASONS]
+
+    async def _on_chain(self, wallet: Wallet) -> list[str]:
+        """Return what its own address has that the books do not know yet: it may still be on its way."""
+        told = (await self._look(wallet.address)).told
+        return [
+            f"{account}: {amount} base units of {currency} at block {told.head.height}"
+            for (account, currency), amount in told.amounts.items()
+            if amount
+        ]
 
     async def _addresses(self, wallet: Wallet) -> AsyncIterator[list[Address]]:
         yield [wallet.address]

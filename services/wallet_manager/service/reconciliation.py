@@ -7,17 +7,16 @@ very moment has to be what the node said, but for transactions that still have n
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
-from services.wallet_manager.domain.books import accounts_of, position_id, staked, unfreezing
+from services.wallet_manager.domain.books import accounts_of, position_id
 from services.wallet_manager.domain.reconciliation import Finding, Measured, compare
 from services.wallet_manager.service.books import Books
+from services.wallet_manager.service.holdings import Chain, amounts_of, balance_call
 from services.wallet_manager.store import WalletStore
 from shared.alarms import Alarms
 from shared.logs import get_logger
-from shared.models.tron_client import AccountView, CallRequest, CallView, SigningContextView
 from shared.money import Currency, format_base_units
-from shared.tron import abi
 from shared.tron.address import Address
 
 log = get_logger(__name__)
@@ -27,22 +26,6 @@ ROUND: Final = 20
 """Positions looked at in one round."""
 
 PAGE: Final = 1_000
-
-
-class Chain(Protocol):
-    """Says what there is: tron-client."""
-
-    async def signing_context(self) -> SigningContextView:
-        """Return the head, among others."""
-        ...
-
-    async def account(self, address: Address) -> AccountView:
-        """Return an account at the head."""
-        ...
-
-    async def call_contracts(self, calls: Sequence[CallRequest]) -> list[CallView]:
-        """Run constant calls at the head."""
-        ...
 
 
 class Reconciliation:
@@ -94,11 +77,13 @@ class Reconciliation:
             return []
         before = (await self._chain.signing_context()).head
         accounts = [await self._chain.account(owner) for owner in owners]
-        tokens = await self._chain.call_contracts([self._balance_of(owner) for owner in owners])
+        tokens = await self._chain.call_contracts(
+            [balance_call(owner, usdt=self._usdt) for owner in owners]
+        )
         head = (await self._chain.signing_context()).head
         found: list[Measured] = []
         for account, token in zip(accounts, tokens, strict=True):
-            amounts = _amounts(account)
+            amounts = amounts_of(account)
             if not token.reverted:
                 amounts[account.address, Currency.USDT] = int(token.result or "0", 16)
             found += [
@@ -166,20 +151,3 @@ class Reconciliation:
             for send in sends
             if send.txid in attempts and attempts[send.txid].created_at_ms <= measured.at_ms
         )
-
-    def _balance_of(self, owner: Address) -> CallRequest:
-        return CallRequest(
-            owner_address=owner,
-            contract_address=self._usdt,
-            data=abi.encode_balance_of(owner).hex(),
-        )
-
-
-def _amounts(account: AccountView) -> dict[tuple[str, Currency], int]:
-    owner = account.address
-    frozen = (*account.frozen, *account.delegated)
-    return {
-        (owner, Currency.TRX): int(account.balance_sun),
-        (staked(owner), Currency.TRX): sum(int(one.amount_sun) for one in frozen),
-        (unfreezing(owner), Currency.TRX): sum(int(one.amount_sun) for one in account.unfreezing),
-    }

@@ -9,12 +9,15 @@ from services.wallet_manager.domain.recovery import Unclaimed
 from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.domain.stuck import Stuck
 from services.wallet_manager.domain.wallets import DepositAddress, Wallet
+from services.wallet_manager.service.holdings import Holdings
 from shared.clock import rfc3339
 from shared.models.tron_client import SigningContextView
 from shared.models.wallet_manager import (
     AddressView,
     BalanceView,
     FindingView,
+    HoldingsView,
+    HoldingView,
     JournalLine,
     RecomputedView,
     RefusalView,
@@ -125,6 +128,38 @@ def balance_view(wallet_id: str, position: Position) -> BalanceView:
         held=format_base_units(position.held),
         held_base_units=str(position.held),
         currency=position.currency,
+    )
+
+
+def holdings_view(wallet_id: str, holdings: Holdings) -> HoldingsView:
+    """Return what an address holds, on chain and in the books."""
+    account, told = holdings.told.account, holdings.told
+    return HoldingsView(
+        wallet_id=wallet_id,
+        address=holdings.address,
+        activated=account.activated,
+        block_height=told.head.height,
+        block_time=rfc3339(told.head.timestamp_ms),
+        age_s=told.age_s,
+        holdings=[_holding_view(*line) for line in holdings.lines()],
+        resources=account.resources,
+        staked=account.frozen,
+        delegated=account.delegated,
+        received=account.received,
+        unfreezing=account.unfreezing,
+        votes=account.votes,
+    )
+
+
+def _holding_view(position: Position, on_chain: int | None) -> HoldingView:
+    return HoldingView(
+        account=position.account,
+        currency=position.currency,
+        on_chain=None if on_chain is None else format_base_units(on_chain),
+        on_chain_base_units=None if on_chain is None else str(on_chain),
+        recorded=format_base_units(max(position.settled, 0)),
+        recorded_base_units=str(max(position.settled, 0)),
+        held_base_units=str(position.held),
     )
 
 

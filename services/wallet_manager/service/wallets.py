@@ -143,7 +143,7 @@ class Wallets:
 
     async def balance(self, id_or_address: str, currency: Currency) -> tuple[str, Position]:
         """Return the id of the wallet and the position of the address asked about."""
-        wallet_id, address = await self._owner(id_or_address)
+        wallet_id, address = await self.owner_of(id_or_address)
         positions = await self._store.positions([(address, currency)])
         return wallet_id, next(iter(positions.values()))
 
@@ -151,15 +151,16 @@ class Wallets:
         self, id_or_address: str, *, cursor: str | None, limit: int
     ) -> tuple[Address, Page[JournalEntryLine]]:
         """Return the address asked about and its journal, newest first."""
-        _, address = await self._owner(id_or_address)
+        _, address = await self.owner_of(id_or_address)
         return address, await self._store.journal(address, cursor=cursor, limit=limit)
 
     async def address_of(self, id_or_address: str) -> Address:
         """Return the address of a wallet, or a deposit address itself; raises UnknownWallet."""
-        _, address = await self._owner(id_or_address)
+        _, address = await self.owner_of(id_or_address)
         return address
 
-    async def _owner(self, id_or_address: str) -> tuple[str, Address]:
+    async def owner_of(self, id_or_address: str) -> tuple[str, Address]:
+        """Return a wallet's id, and its own or the given deposit address; raises UnknownWallet."""
         address = _address_or_none(id_or_address)
         deposit = await self._store.address(address) if address else None
         if deposit is not None:

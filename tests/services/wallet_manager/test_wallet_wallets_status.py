@@ -1,6 +1,7 @@
 """What becomes of a wallet: named, put out of use, locked, archived."""
 
 import itertools
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,8 +18,10 @@ from services.wallet_manager.domain.wallets import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.custody import Custody
+from services.wallet_manager.service.holdings import Holdings, Told
 from services.wallet_manager.store import POSITIONS
 from shared.errors import Unavailable
+from shared.models.tron_client import AccountView, ResourcesView
 from shared.models.wallet_manager import (
     AddressRequest,
     SendState,
@@ -27,7 +30,8 @@ from shared.models.wallet_manager import (
     WalletStatus,
     WalletType,
 )
-from shared.money import Currency
+from shared.models.wire import BlockRef
+from shared.money import Currency, format_base_units
 from shared.storage import Unit
 from shared.tron.address import Address
 from tests.services.wallet_manager.till import CUSTOMER, Till, intent
@@ -46,9 +50,55 @@ LEGAL = {
 }
 
 
+UNUSED = ResourcesView(
+    free_bandwidth_limit=0,
+    free_bandwidth_used=0,
+    staked_bandwidth_limit=0,
+    staked_bandwidth_used=0,
+    energy_limit=0,
+    energy_used=0,
+)
+
+
+@dataclass
+class OnChain:
+    """What the chain tells of every address."""
+
+    balance_sun: int = 0
+    is_away: bool = False
+
+    async def look(self, address: Address) -> Holdings:
+        if self.is_away:
+            raise Unavailable("the chain is out of sight")
+        account = AccountView(
+            address=address,
+            activated=self.balance_sun > 0,
+            is_contract=False,
+            balance=format_base_units(self.balance_sun),
+            balance_sun=str(self.balance_sun),
+            resources=UNUSED,
+            frozen=[],
+            unfreezing=[],
+            delegated=[],
+            received=[],
+            votes=[],
+            permissions=None,
+        )
+        amounts = {(str(address), Currency.TRX): self.balance_sun}
+        head = BlockRef(height=7, block_id="00" * 32, timestamp_ms=0)
+        told = Told(account=account, amounts=amounts, head=head, age_s=0)
+        return Holdings(address=address, told=told, positions={})
+
+
 @pytest.fixture
-def custody(till: Till) -> Custody:
-    return Custody(store=till.store, audit=Audit(store=till.store, clock=till.clock))
+def chain() -> OnChain:
+    return OnChain()
+
+
+@pytest.fixture
+def custody(till: Till, chain: OnChain) -> Custody:
+    audit = Audit(store=till.store, clock=till.clock)
+    return Custody(store=till.store, audit=audit, look=chain.look)
 
 
 async def made(till: Till, key: str = "k", **fields: str) -> Wallet:
@@ -234,3 +284,19 @@ async def test_wallets_are_listed_by_status_owner_and_type(till: Till, custody: 
     assert await listed(type=WalletType.COLD) == [cold.id]
     assert await listed(type=WalletType.SOFTWARE, user_id="ada") == ids[::3]
     assert await listed(user_id="nobody") == []
+
+
+async def test_a_wallet_is_not_archived_while_money_is_on_its_way_to_it(
+    till: Till, custody: Custody, chain: OnChain
+) -> None:
+    wallet = await made(till)
+    chain.balance_sun = 5
+    with pytest.raises(WalletNotEmpty) as refused:
+        await custody.archive(wallet, by="ada", reason="closed")
+    assert f"{wallet.address}: 5 base units of TRX at block 7" in str(refused.value.facts)
+    chain.is_away = True
+    with pytest.raises(Unavailable):
+        await custody.archive(wallet, by="ada", reason="closed")
+    chain.is_away, chain.balance_sun = False, 0
+    after = await custody.archive(wallet, by="ada", reason="closed")
+    assert after.status is WalletStatus.ARCHIVED
