@@ -31,6 +31,6 @@ def test_every_alarm_that_is_raised_is_in_the_guide_and_no_other() -> None:
         for path in (README.parent / folder).rglob("*.py")
         for kind in kinds_in(path)
     } | {effect.alarm.value for effect in EFFECTS.values() if isinstance(effect, Calls)}
-    guide = README.read_text().partition("### Alarms")[2].partition("\n## ")[0]
+    guide = README.read_text().partition("### Alarms")[2].partition("\n##")[0]
     rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `")]
     assert {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row)} == raised
