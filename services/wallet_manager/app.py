@@ -232,7 +232,7 @@ def _service(
             books_lock=lock,
         ),
         recompute=Recompute(store),
-        beholder=Beholder(store=store, chain=chain, clock=clock, usdt_contract=rules.usdt_contract),
+        beholder=beholder,
         exports=Exports(store),
         alarms=alarms,
         guards=guards,

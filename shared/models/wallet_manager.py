@@ -1,9 +1,10 @@
 """What wallet-manager publishes: wallets, addresses, balances, and sends from intent to verdict."""
 
+import unicodedata
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.models.tron_client import FrozenView, ResourcesView, UnfreezingView, VoteView
 from shared.models.wire import (
@@ -54,7 +55,19 @@ class WalletStatus(StrEnum):
     ARCHIVED = "archived"
 
 
-LabelText = Annotated[str, Field(max_length=120)]
+UNSHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that show nothing, turn the direction of others, or mean nothing."""
+
+
+def _readable(text: str) -> str:
+    if any(unicodedata.category(one) in UNSHOWN for one in text):
+        raise ValueError("it holds a character that does not show: a control or a format one")
+    return unicodedata.normalize("NFC", text)
+
+
+LabelText = Annotated[str, Field(max_length=120), AfterValidator(_readable)]
+OwnerText = Annotated[SubjectText, AfterValidator(_readable)]
+"""Two texts that look alike because one composes its accents are one owner."""
 
 
 class WalletRequest(Request):
@@ -64,7 +77,7 @@ class WalletRequest(Request):
     with ``address`` alone the wallet is that one address.
     """
 
-    user_id: SubjectText
+    user_id: OwnerText
     wallet_type: WalletType = WalletType.HOT
     role: WalletRole = WalletRole.PLAIN
     label: LabelText = ""
@@ -110,7 +123,7 @@ class WalletsQuery(Request):
     """Which wallets to list, and from where."""
 
     status: WalletStatus | None = None
-    user_id: SubjectText | None = None
+    user_id: OwnerText | None = None
     wallet_type: WalletType | None = None
     cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -130,7 +143,7 @@ class WalletChange(Request):
     """
 
     label: LabelText | None = None
-    user_id: SubjectText | None = None
+    user_id: OwnerText | None = None
     status: Literal[WalletStatus.ACTIVE, WalletStatus.INACTIVE] | None = None
     reason: Annotated[str, Field(min_length=3, max_length=500)]
 

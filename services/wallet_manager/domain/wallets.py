@@ -39,7 +39,7 @@ class AddressTaken(Conflict):
 
 
 class IllegalStatus(Conflict):
-    """A wallet does not go from its status to that one; ``status`` is where it is."""
+    """A wallet does not go from its status to that one; ``wallet_status`` is where it is."""
 
     code = "LUCID_ERR_9347"
     title = "Illegal change of status"
@@ -140,7 +140,9 @@ class Wallet:
         if self.type is WalletType.IMPORTED:
             return Imported(wallet_id=self.id)
         if self.account is None or not self.signs_alone:
-            raise CannotSign("its key is not kept here", wallet_id=self.id, type=self.type.value)
+            raise CannotSign(
+                "its key is not kept here", wallet_id=self.id, wallet_type=self.type.value
+            )
         return Leaf(account=self.account, index=0)
 
     def key_of(self, leaf: int) -> KeyName:
@@ -170,10 +172,16 @@ class Wallet:
         if self.status in OUT_OF_USE:
             raise NoAddresses(f"it is {self.status}", wallet_id=self.id)
 
+    def require_active(self) -> None:
+        """Refuse signing, here or elsewhere, while it is out of use or locked; raises CannotSign."""
+        if self.status is not WalletStatus.ACTIVE:
+            raise CannotSign(
+                f"it is {self.status}", wallet_id=self.id, wallet_status=self.status.value
+            )
+
     def require_signing(self) -> KeyName:
         """Say which key may sign now; raises CannotSign."""
-        if self.status is not WalletStatus.ACTIVE:
-            raise CannotSign(f"it is {self.status}", wallet_id=self.id, status=self.status.value)
+        self.require_active()
         return self.own_key()
 
     def renamed(self, *, label: str | None, user_id: str | None) -> "Wallet":
@@ -187,7 +195,7 @@ class Wallet:
             raise IllegalStatus(
                 f"it is {self.status} and cannot become {status}",
                 wallet_id=self.id,
-                status=self.status.value,
+                wallet_status=self.status.value,
             )
         return replace(self, status=status)
 

@@ -6,7 +6,7 @@ from services.wallet_manager.domain.stops import SigningStopped
 from services.wallet_manager.domain.wallets import CannotSign, UnknownWallet
 from services.wallet_manager.routes.callers import Admin, Reader, Service
 from services.wallet_manager.vault import VaultLocked
-from shared.errors import InvalidFields
+from shared.errors import InvalidFields, Unavailable
 from shared.models.wallet_manager import (
     MessageText,
     SignedMessageView,
@@ -20,7 +20,9 @@ router = APIRouter(prefix="/api/v1", tags=["messages"])
 
 @router.post(
     "/wallets/{wallet_id}/messages/sign",
-    responses=declares(InvalidFields, UnknownWallet, CannotSign, SigningStopped, VaultLocked),
+    responses=declares(
+        InvalidFields, UnknownWallet, CannotSign, SigningStopped, VaultLocked, Unavailable
+    ),
 )
 async def sign_message(
     service: Service, caller: Admin, wallet_id: str, body: MessageText

@@ -10,6 +10,7 @@ from services.wallet_manager.domain.sends import (
     NotAwaitingSignature,
     NotCancellable,
 )
+from services.wallet_manager.domain.wallets import CannotSign
 from services.wallet_manager.routes.callers import Admin, Limit, Reader, SenderService, Service
 from services.wallet_manager.service.views import send_view, stuck_view, unsigned_view
 from shared.errors import BadCursor, InvalidFields, NotFound, Unavailable
@@ -105,7 +106,8 @@ async def cancel(service: Service, caller: Admin, send_id: str, body: CancelRequ
 
 
 @router.get(
-    "/sends/{send_id}/unsigned", responses=declares(NotFound, NotAwaitingSignature, Unavailable)
+    "/sends/{send_id}/unsigned",
+    responses=declares(NotFound, NotAwaitingSignature, CannotSign, Unavailable),
 )
 async def unsigned(service: Service, _: Admin, send_id: str) -> UnsignedView:
     """Export a transaction to be signed elsewhere."""
@@ -115,7 +117,7 @@ async def unsigned(service: Service, _: Admin, send_id: str) -> UnsignedView:
 @router.post(
     "/sends/{send_id}/signatures",
     responses=declares(
-        InvalidFields, NotFound, NotAwaitingSignature, ForeignSignature, Unavailable
+        InvalidFields, NotFound, NotAwaitingSignature, ForeignSignature, CannotSign, Unavailable
     ),
 )
 async def add_signatures(

@@ -28,7 +28,7 @@ from services.wallet_manager.service.views import (
     journal_line,
     wallet_view,
 )
-from shared.errors import InvalidFields, KeyRequired, KeyReused, Unavailable
+from shared.errors import BadCursor, InvalidFields, KeyRequired, KeyReused, Unavailable
 from shared.models.wallet_manager import (
     AddressesRequest,
     AddressesView,
@@ -69,7 +69,7 @@ async def create_wallet(
     return wallet_view(wallet)
 
 
-@router.get("/wallets", responses=declares(InvalidFields))
+@router.get("/wallets", responses=declares(InvalidFields, BadCursor))
 async def list_wallets(
     service: Service,
     _: Reader,
@@ -106,7 +106,10 @@ async def lock(service: Service, caller: Admin, wallet_id: str, body: LockReques
     return wallet_view(changed)
 
 
-@router.patch("/wallets/{wallet_id}", responses=declares(UnknownWallet, IllegalStatus, Unavailable))
+@router.patch(
+    "/wallets/{wallet_id}",
+    responses=declares(InvalidFields, UnknownWallet, IllegalStatus, Unavailable),
+)
 async def change_wallet(
     service: Service, caller: Admin, wallet_id: str, body: WalletChange
 ) -> WalletView:
@@ -117,7 +120,7 @@ async def change_wallet(
 
 @router.delete(
     "/wallets/{wallet_id}",
-    responses=declares(UnknownWallet, IllegalStatus, WalletNotEmpty, Unavailable),
+    responses=declares(InvalidFields, UnknownWallet, IllegalStatus, WalletNotEmpty, Unavailable),
 )
 async def archive_wallet(
     service: Service, caller: Admin, wallet_id: str, reason: Reason = "deleted"
@@ -127,7 +130,9 @@ async def archive_wallet(
     return wallet_view(await service.custody.archive(found, by=caller.name, reason=reason))
 
 
-@router.get("/wallets/{wallet_id}/balance", responses=declares(UnknownWallet))
+@router.get(
+    "/wallets/{wallet_id}/balance", responses=declares(InvalidFields, UnknownWallet, Unavailable)
+)
 async def balance(
     service: Service, _: Reader, wallet_id: str, currency: Currency = Currency.USDT
 ) -> BalanceView:
@@ -135,7 +140,10 @@ async def balance(
     return balance_view(*await service.wallets.balance(wallet_id, currency))
 
 
-@router.get("/wallets/{wallet_id}/transactions", responses=declares(UnknownWallet))
+@router.get(
+    "/wallets/{wallet_id}/transactions",
+    responses=declares(InvalidFields, BadCursor, UnknownWallet, Unavailable),
+)
 async def transactions(
     service: Service, _: Reader, wallet_id: str, cursor: str | None = None, limit: Limit = 20
 ) -> TransactionsView:
@@ -146,7 +154,8 @@ async def transactions(
 
 
 @router.post(
-    "/wallets/{wallet_id}/addresses", responses=declares(UnknownWallet, NoAddresses, Unavailable)
+    "/wallets/{wallet_id}/addresses",
+    responses=declares(InvalidFields, UnknownWallet, NoAddresses, Unavailable),
 )
 async def derive_address(
     service: Service, _: Creator, wallet_id: str, body: AddressRequest
@@ -158,7 +167,7 @@ async def derive_address(
 
 @router.post(
     "/wallets/{wallet_id}/addresses/bulk",
-    responses=declares(UnknownWallet, NoAddresses, Unavailable),
+    responses=declares(InvalidFields, UnknownWallet, NoAddresses, Unavailable),
 )
 async def derive_addresses(
     service: Service, _: Creator, wallet_id: str, body: AddressesRequest

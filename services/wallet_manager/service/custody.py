@@ -17,6 +17,7 @@ from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.wallet_manager import WalletChange, WalletRole, WalletStatus
 from shared.money import Currency
+from shared.peers.caller import PeerRefused
 from shared.storage import StaleRecord, written
 from shared.tron.address import Address
 
@@ -24,6 +25,8 @@ log = get_logger(__name__)
 
 ADDRESSES_AT_ONCE: Final = 200
 MAX_REASONS: Final = 10
+MAX_LOOKS: Final = 200
+"""Addresses of one wallet that are looked at on chain to find it empty; each is three calls of a node."""
 
 
 class Custody:
@@ -50,7 +53,9 @@ class Custody:
         after = wallet.renamed(label=wanted.label, user_id=wanted.user_id)
         if wanted.status is not None and wanted.status is not wallet.status:
             if wallet.status is WalletStatus.LOCKED:
-                raise IllegalStatus("it is locked: unlock it first", status=wallet.status.value)
+                raise IllegalStatus(
+                    "it is locked: unlock it first", wallet_status=wallet.status.value
+                )
             after = after.moved(WalletStatus(wanted.status))
         if after == wallet:
             return wallet
@@ -67,7 +72,7 @@ class Custody:
         if wallet.status is WalletStatus.ARCHIVED:
             return wallet
         if wallet.role is WalletRole.TREASURY:
-            raise IllegalStatus("it is the treasury, which pays", status=wallet.status.value)
+            raise IllegalStatus("it is the treasury, which pays", wallet_status=wallet.status.value)
         after = wallet.moved(WalletStatus.ARCHIVED)
         if reasons := await self._contents(wallet) or await self._on_chain(wallet):
             raise WalletNotEmpty("it is not empty", wallet_id=wallet.id, reasons=reasons)
@@ -108,13 +113,23 @@ class Custody:
         return reasons[:MAX_REASONS]
 
     async def _on_chain(self, wallet: Wallet) -> list[str]:
-        """Return what its own address has that the books do not know yet: it may still be on its way."""
-        told = (await self._look(wallet.address)).told
-        return [
-            f"{account}: {amount} base units of {currency} at block {told.head.height}"
-            for (account, currency), amount in told.amounts.items()
-            if amount
-        ]
+        """Return what its addresses have that the books do not know yet: it may still be on its way."""
+        looks = 0
+        async for addresses in self._addresses(wallet):
+            looks += len(addresses)
+            if looks > MAX_LOOKS:
+                return [f"it has more than {MAX_LOOKS} addresses to look at: make it inactive"]
+            for address in addresses:
+                if reasons := _contents_of(await self._seen(address)):
+                    return reasons
+        return []
+
+    async def _seen(self, address: Address) -> Holdings:
+        try:
+            return await self._look(address)
+        except PeerRefused as refused:
+            told = f"tron-client does not say what is on chain: {refused.detail}"
+            raise Unavailable(told) from refused
 
     async def _addresses(self, wallet: Wallet) -> AsyncIterator[list[Address]]:
         yield [wallet.address]
@@ -136,3 +151,18 @@ class Custody:
                 for account in (staked(address), unfreezing(address))
             ]
         return await self._store.positions(pairs)
+
+
+def _contents_of(seen: Holdings) -> list[str]:
+    """Say what is on chain at an address; raises Unavailable when its USDT could not be read."""
+    address, told = seen.address, seen.told
+    if (address, Currency.USDT) not in told.amounts:
+        raise Unavailable(f"the contract does not say how much USDT {address} has")
+    reasons = [
+        f"{account}: {amount} base units of {currency} at block {told.head.height}"
+        for (account, currency), amount in told.amounts.items()
+        if amount
+    ]
+    if told.account.votes:
+        reasons.append(f"{address}: it votes, so rewards may be unclaimed")
+    return reasons

@@ -76,10 +76,12 @@ class Offline:
         Raises:
             NotFound: there is no such send.
             NotAwaitingSignature: none of its transactions waits for a signature.
+            CannotSign: its wallet is not active.
         """
         send = await self._store.send(send_id)
         if send is None:
             raise NotFound("there is no such send", send_id=send_id)
+        await self._require_active(send.wallet_id)
         attempt = await self._store.attempt(send.txid) if send.txid else None
         if send.state is not SendState.AWAITING_SIGNATURE or attempt is None:
             raise NotAwaitingSignature(f"it is {send.state}", send_id=send_id)
@@ -98,6 +100,7 @@ class Offline:
             NotFound: there is no such send.
             NotAwaitingSignature: none of its transactions waits for a signature.
             ForeignSignature: one that no key of the permission made over these bytes; none is kept.
+            CannotSign: its wallet is not active.
         """
         awaited = await self.unsigned(send_id)
         for text in signatures:
@@ -192,6 +195,11 @@ class Offline:
                 after = replace(after, waiting_for=told, updated_at_ms=now_ms)
             change.send(after, send_view(after))
             await self._store.commit(change)
+
+    async def _require_active(self, wallet_id: str) -> None:
+        wallet = await self._store.wallet(wallet_id)
+        if wallet is not None:
+            wallet.require_active()
 
     async def _permission(self, send: Send) -> tuple[int, Mapping[Address, int]]:
         """Return threshold and weights; an account without permissions is signed for by its own key."""

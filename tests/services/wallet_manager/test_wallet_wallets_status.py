@@ -84,7 +84,10 @@ class OnChain:
             votes=[],
             permissions=None,
         )
-        amounts = {(str(address), Currency.TRX): self.balance_sun}
+        amounts = {
+            (str(address), Currency.TRX): self.balance_sun,
+            (str(address), Currency.USDT): 0,
+        }
         head = BlockRef(height=7, block_id="00" * 32, timestamp_ms=0)
         told = Told(account=account, amounts=amounts, head=head, age_s=0)
         return Holdings(address=address, told=told, positions={})

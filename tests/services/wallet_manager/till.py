@@ -58,6 +58,8 @@ from shared.models.tron_client import (
     TransferSource,
     TransferState,
     TransferView,
+    UnfreezingView,
+    VoteView,
     WatchDigestView,
     WatchListView,
     WatchView,
@@ -118,7 +120,7 @@ class Chain:
         outcome: what the node says to a broadcast.
         head_lag_ms: how far the head's time is behind the clock.
         reverts: True while the contract would revert.
-        permissions: of every account.
+        permissions: of every account, as are ``unfreezing`` and ``votes``.
         context_says: what it tells instead of the truth; ``prices_say`` the same of prices.
         calls: what it was asked to simulate.
         received: everything that ever arrived, repeats included.
@@ -154,6 +156,8 @@ class Chain:
         self.head_height = 100
         self.holdings: dict[tuple[str, Currency], int] = {}
         self.asked_accounts: list[Address] = []
+        self.unfreezing: list[UnfreezingView] = []
+        self.votes: list[VoteView] = []
 
     async def account(self, address: Address) -> AccountView:
         self._reach()
@@ -175,10 +179,10 @@ class Chain:
                 energy_used=0,
             ),
             frozen=[FrozenView(resource="energy", amount_sun=str(staked))] if staked else [],
-            unfreezing=[],
+            unfreezing=self.unfreezing,
             delegated=[],
             received=[],
-            votes=[],
+            votes=self.votes,
             permissions=self.permissions,
         )
 
