@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services import wallet_manager
+from services.wallet_manager.assembly import Site, assemble
 from services.wallet_manager.domain.approvals import ApprovalKind
 from services.wallet_manager.domain.rulebook import Caps, Rulebook, default_rules
 from services.wallet_manager.loops import SIGN, SUBMIT, loops
@@ -14,12 +15,7 @@ from services.wallet_manager.routes import guards as guard_routes
 from services.wallet_manager.routes import messages, recovery, reports, sends, wallets
 from services.wallet_manager.routes.owner import SOCKET, owner_socket
 from services.wallet_manager.service import (
-    Books,
-    Claims,
-    Recovery,
-    Sender,
     WalletManager,
-    Wallets,
     mainnet,
 )
 from services.wallet_manager.service.approvals import Approvals
@@ -29,23 +25,15 @@ from services.wallet_manager.service.custody import Custody
 from services.wallet_manager.service.exports import Exports
 from services.wallet_manager.service.guards import Decided, Guards
 from services.wallet_manager.service.holdings import Beholder
-from services.wallet_manager.service.imports import Imports
-from services.wallet_manager.service.indexes import Indexes
-from services.wallet_manager.service.intake import Intake
 from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.service.killswitch import KillSwitch
 from services.wallet_manager.service.mainnet import Preflight
 from services.wallet_manager.service.messages import Messages
-from services.wallet_manager.service.offline import Offline
-from services.wallet_manager.service.oversight import Oversight
 from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
 from services.wallet_manager.service.private_keys import Exporting, Importing, PrivateKeys
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import Reconciliation
-from services.wallet_manager.service.recount import Recount
 from services.wallet_manager.service.rules import SigningRules
-from services.wallet_manager.service.signing import Signing
-from services.wallet_manager.service.submission import Submission
 from services.wallet_manager.service.timekeeping import Timekeeper
 from services.wallet_manager.service.watches import Watches
 from services.wallet_manager.settings import Settings
@@ -117,31 +105,7 @@ def _service(
     vault = Vault(network=settings.tron_network.value, coin_type=facts.coin_type)
     rules = _rules(settings, runtime)
     alarms = Alarms(storage=store.storage, clock=clock, new_id=new_id, metrics=runtime.metrics)
-    books = Books(
-        store=store, clock=clock, alarms=alarms, max_attempts=rules.max_attempts, books_lock=lock
-    )
     guards = _guards(settings, runtime, store, chain, lock)
-    recount = Recount(store=store, ledger=guards.ledger)
-    claims = Claims(
-        store=store,
-        marks=vault,
-        chain=chain,
-        recount=recount,
-        clock=clock,
-        alarms=alarms,
-        rules=rules,
-        books_lock=lock,
-    )
-    imports = Imports(
-        store=store,
-        chain=chain,
-        marks=vault,
-        books=books,
-        recount=recount,
-        clock=clock,
-        new_id=new_id,
-        max_attempts=rules.max_attempts,
-    )
     keeper = Keeper(
         store=store,
         vault=vault,
@@ -152,51 +116,27 @@ def _service(
         memory_mib=settings.vault_argon2_memory_mib,
         unlock_ms=settings.vault_unlock_s * MS_PER_S,
     )
-    submission = Submission(
-        store=store,
-        chain=chain,
-        clock=clock,
-        rules=rules,
-        books_lock=lock,
-        held_back=guards.switch.reason_for,
-    )
-    recovery = Recovery(
-        store=store,
-        chain=chain,
-        imports=imports,
-        claims=claims,
-        books=books,
-        indexes=Indexes(store=store, watcher=chain, clock=clock),
-        clocks=guards.timekeeper,
-        alarms=alarms,
-    )
-    recovery.before_clear(submission.hand_over_again)
-    books.end_sends_only_when(lambda: recovery.run.is_clear and not claims.open())
-    watches = Watches(store=store, watcher=chain, alarms=alarms)
-    wallets = Wallets(
-        store=store,
-        vault=vault,
-        watcher=chain,
-        clock=clock,
-        new_id=new_id,
-        network=settings.tron_network,
-        require_clear=recovery.require_clear,
-        audit=guards.audit,
-    )
-    sender = Sender(
-        intake=Intake(store=store, clock=clock, new_id=new_id, rules=rules, gates=(guards.gate,)),
-        signing=Signing(
+    parts = assemble(
+        Site(
             store=store,
             vault=vault,
             chain=chain,
             clock=clock,
+            clocks=guards.timekeeper,
+            ledger=guards.ledger,
+            new_id=new_id,
+            network=settings.tron_network,
             rules=rules,
-            quarantine=recovery,
+            audit=guards.audit,
+            alarms=alarms,
+            gates=(guards.gate,),
             guards=(guards.switch, keeper, guards.preflight, guards.guard),
+            held_back=guards.switch.reason_for,
             books_lock=lock,
-        ),
-        submission=submission,
+        )
     )
+    wallets, sender, books, recovery = parts.wallets, parts.sender, parts.books, parts.recovery
+    watches = Watches(store=store, watcher=chain, alarms=alarms)
 
     def held_back(wallet_id: str) -> str | None:
         standing = recovery.reason() or guards.preflight.reason()
@@ -217,11 +157,11 @@ def _service(
         custody=Custody(store=store, audit=guards.audit, look=beholder.look),
         messages=Messages(vault=vault, audit=guards.audit, held_back=held_back),
         sender=sender,
-        oversight=Oversight(store=store, clock=clock, books_lock=lock),
-        offline=Offline(store=store, chain=chain, clock=clock, books_lock=lock),
+        oversight=parts.oversight,
+        offline=parts.offline,
         books=books,
         recovery=recovery,
-        claims=claims,
+        claims=parts.claims,
         watches=watches,
         reconciliation=Reconciliation(
             store=store,

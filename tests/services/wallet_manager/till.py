@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from services.wallet_manager.assembly import Site, assemble
 from services.wallet_manager.domain.books import JournalEntryLine, Position
 from services.wallet_manager.domain.sends import Attempt, Send
 from services.wallet_manager.domain.wallets import Wallet
@@ -18,15 +19,10 @@ from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.claims import Claims
 from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.imports import Imports
-from services.wallet_manager.service.indexes import Indexes
-from services.wallet_manager.service.intake import Intake
 from services.wallet_manager.service.offline import Offline
 from services.wallet_manager.service.oversight import Oversight
-from services.wallet_manager.service.recount import Recount
 from services.wallet_manager.service.recovery import Recovery
 from services.wallet_manager.service.rules import SigningRules
-from services.wallet_manager.service.signing import Signing
-from services.wallet_manager.service.submission import Submission
 from services.wallet_manager.service.timekeeping import Timekeeper
 from services.wallet_manager.store import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED, WalletStore
 from services.wallet_manager.vault import Vault, new_seed
@@ -604,92 +600,41 @@ def till_on(
         new_id=lambda prefix: f"{prefix}_{storage.incarnation}_{next(alarm_ids)}",
         metrics=Metrics(),
     )
-    books = Books(
-        store=store,
-        clock=clock,
-        alarms=alarms,
-        max_attempts=rules.max_attempts,
-        books_lock=lock,
-    )
     ledger = ledger or LedgerClock(storage, clock)
     timekeeper = Timekeeper(chain=chain, ledger=ledger, clock=clock, max_skew_ms=rules.max_skew_ms)
-    recount = Recount(store=store, ledger=ledger)
-    claims = Claims(
-        store=store,
-        marks=vault,
-        chain=chain,
-        recount=recount,
-        clock=clock,
-        alarms=alarms,
-        rules=rules,
-        books_lock=lock,
+    parts = assemble(
+        Site(
+            store=store,
+            vault=vault,
+            chain=chain,
+            clock=clock,
+            clocks=timekeeper,
+            ledger=ledger,
+            new_id=new_id,
+            network=Network.DEVNET,
+            rules=rules,
+            audit=Audit(store=store, clock=clock),
+            alarms=alarms,
+            gates=gates,
+            guards=guards,
+            held_back=held_back,
+            books_lock=lock,
+        )
     )
-    imports = Imports(
-        store=store,
-        chain=chain,
-        marks=vault,
-        books=books,
-        recount=recount,
-        clock=clock,
-        new_id=new_id,
-        max_attempts=rules.max_attempts,
-    )
-    submission = Submission(
-        store=store,
-        chain=chain,
-        clock=clock,
-        rules=rules,
-        books_lock=lock,
-        held_back=held_back,
-    )
-    recovery = Recovery(
-        store=store,
-        chain=chain,
-        imports=imports,
-        claims=claims,
-        books=books,
-        indexes=Indexes(store=store, watcher=chain, clock=clock),
-        clocks=timekeeper,
-        alarms=alarms,
-    )
-    recovery.before_clear(submission.hand_over_again)
-    books.end_sends_only_when(lambda: recovery.run.is_clear and not claims.open())
     return Till(
         storage=storage,
         clock=clock,
         chain=chain,
         vault=vault,
         store=store,
-        wallets=Wallets(
-            store=store,
-            vault=vault,
-            watcher=chain,
-            clock=clock,
-            new_id=new_id,
-            network=Network.DEVNET,
-            require_clear=recovery.require_clear,
-            audit=Audit(store=store, clock=clock),
-        ),
-        sender=Sender(
-            intake=Intake(store=store, clock=clock, new_id=new_id, rules=rules, gates=gates),
-            signing=Signing(
-                store=store,
-                vault=vault,
-                chain=chain,
-                clock=clock,
-                rules=rules,
-                quarantine=recovery,
-                guards=guards,
-                books_lock=lock,
-            ),
-            submission=submission,
-        ),
-        oversight=Oversight(store=store, clock=clock, books_lock=lock),
-        offline=Offline(store=store, chain=chain, clock=clock, books_lock=lock),
-        books=books,
-        imports=imports,
-        claims=claims,
-        recovery=recovery,
+        wallets=parts.wallets,
+        sender=parts.sender,
+        oversight=parts.oversight,
+        offline=parts.offline,
+        books=parts.books,
+        imports=parts.imports,
+        claims=parts.claims,
+        recovery=parts.recovery,
         alarms=alarms,
         timekeeper=timekeeper,
         books_lock=lock,
