@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from services import wallet_manager
-from services.wallet_manager.assembly import Site, assemble
 from services.wallet_manager.domain.approvals import ApprovalKind
 from services.wallet_manager.domain.rulebook import Caps, Rulebook, default_rules
 from services.wallet_manager.loops import SIGN, SUBMIT, loops
@@ -19,6 +18,7 @@ from services.wallet_manager.service import (
     mainnet,
 )
 from services.wallet_manager.service.approvals import Approvals
+from services.wallet_manager.service.assembly import Site, assemble
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from services.wallet_manager.service.custody import Custody

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from services.wallet_manager.assembly import Site, assemble
 from services.wallet_manager.domain.books import JournalEntryLine, Position
 from services.wallet_manager.domain.sends import Attempt, Send
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service import Books, Sender, Wallets
+from services.wallet_manager.service.assembly import Site, assemble
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.claims import Claims
 from services.wallet_manager.service.guard import Gate, Guard
