@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,12 +116,14 @@ class Run:
     path: Path
     seed: int
     chance: random.Random = field(init=False)
+    lies_in_turn: Iterator[tuple[str, dict[str, Any]]] = field(init=False)
     problems: int = 0
     restarts: int = 0
     lies: int = 0
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a replayable mix
+        self.lies_in_turn = itertools.cycle(self.chance.sample(LIES, len(LIES)))
 
     @property
     def watched(self) -> list[Address]:
@@ -136,7 +139,7 @@ class Run:
             with suppress(RejectedError):
                 self.world.pay_trx(self.chance.randint(1, 10**6))
         if self.chance.random() < 0.03:
-            name, order = self.chance.choice(LIES)
+            name, order = next(self.lies_in_turn)
             self.world.devnet.director.arm(name, {**order, "count": 1})
 
     async def follow(self, bench: Bench) -> None:
