@@ -6,7 +6,7 @@ itself, step by step, to find out whose guard it was and what it said.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
@@ -18,10 +18,10 @@ from pymongo.errors import BulkWriteError
 from shared.storage.errors import (
     GuardFailed,
     LeaseLost,
-    LimitExceeded,
     RecordMissing,
     StaleRecord,
 )
+from shared.storage.known import Known, operations_of
 from shared.storage.mongo import feeds
 from shared.storage.mongo.connection import Connection, each_of
 from shared.storage.mongo.documents import LEASE, TOUCHED, VERSION, MongoDocuments, Stored
@@ -30,8 +30,7 @@ from shared.storage.mongo.indexes import ID
 from shared.storage.mongo.leases import FREED, TOKEN, held, new_lease
 from shared.storage.mongo.names import floor_of
 from shared.storage.mongo.queries import collection_of
-from shared.storage.port import MAX_OPERATIONS, Committed
-from shared.storage.schema import Collection, Feed
+from shared.storage.port import Committed
 from shared.storage.unit import (
     Delete,
     Fence,
@@ -112,67 +111,35 @@ class Plan:
         return len(self.changes) + sum(map(len, self.events.values()))
 
 
-class Planner:
-    """Turns units into plans; all encoding is done by then."""
+def plan(known: Known[MongoDocuments[Any]], unit: Unit) -> Plan:
+    """Return a unit as writes; all encoding is done by then.
 
-    def __init__(
-        self, documents: Mapping[str, MongoDocuments[Any]], feeds: tuple[Feed, ...]
-    ) -> None:
-        self._documents = documents
-        self._feeds = feeds
+    Raises:
+        LimitExceeded: the unit or something in it is too large.
+        ValueError: something in it is not of this schema.
+    """
+    planned = Plan()
+    for operation in operations_of(unit):
+        _add(known, planned, operation)
+    return planned
 
-    def documents(self, collection: Collection[Any]) -> MongoDocuments[Any]:
-        """Return how a collection is stored.
 
-        Raises:
-            ValueError: the collection is not of this schema.
-        """
-        known = self._documents.get(collection.name)
-        ours = known and (known.collection is collection or known.collection == collection)
-        if known is None or not ours:
-            raise ValueError(f"collection {collection.name} is not of this schema")
-        return known
-
-    def feed(self, feed: Feed) -> str:
-        """Return the name of a feed.
-
-        Raises:
-            ValueError: the feed is not of this schema.
-        """
-        if feed not in self._feeds:
-            raise ValueError(f"feed {feed.name} is not of this schema")
-        return feed.name
-
-    def plan(self, unit: Unit) -> Plan:
-        """Return a unit as writes.
-
-        Raises:
-            LimitExceeded: the unit or something in it is too large.
-        """
-        operations = unit.operations
-        if len(operations) > MAX_OPERATIONS:
-            raise LimitExceeded("operations in a unit", limit=MAX_OPERATIONS, got=len(operations))
-        plan = Plan()
-        for operation in operations:
-            self._add(plan, operation)
-        return plan
-
-    def _add(self, plan: Plan, operation: Operation) -> None:
-        match operation:
-            case Insert() | Update() | Delete() | Require():
-                known = self.documents(operation.collection)
-                change = _RECORD_CHANGES[type(operation)](known, operation.record)
-            case Fence() | Release():
-                known = self.documents(operation.collection)
-                change = _LEASE_CHANGES[type(operation)](known, operation.lease)
-            case Publish():
-                name = self.feed(operation.feed)
-                plan.events.setdefault(name, []).append(feeds.stored_event(operation))
-                return
-            case _:
-                assert_never(operation)
-        plan.changes.append(change)
-        plan.touches.add((known.name, change.id))
+def _add(known: Known[MongoDocuments[Any]], plan: Plan, operation: Operation) -> None:
+    match operation:
+        case Insert() | Update() | Delete() | Require():
+            documents = known.stored(operation.collection)
+            change = _RECORD_CHANGES[type(operation)](documents, operation.record)
+        case Fence() | Release():
+            documents = known.stored(operation.collection)
+            change = _LEASE_CHANGES[type(operation)](documents, operation.lease)
+        case Publish():
+            name = known.feed(operation.feed)
+            plan.events.setdefault(name, []).append(feeds.stored_event(operation))
+            return
+        case _:
+            assert_never(operation)
+    plan.changes.append(change)
+    plan.touches.add((documents.name, change.id))
 
 
 class Execution:

@@ -1,13 +1,13 @@
 """A unit as statements: planned beside the caller, carried out in the writing thread."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, assert_never
 
 from shared.storage.documents import event_object
-from shared.storage.errors import LeaseLost, LimitExceeded, RecordMissing, StaleRecord
-from shared.storage.port import MAX_OPERATIONS, Committed
-from shared.storage.schema import Collection, Feed
+from shared.storage.errors import LeaseLost, RecordMissing, StaleRecord
+from shared.storage.known import Known, operations_of
+from shared.storage.port import Committed
 from shared.storage.sqlite.feeds import publish_sql
 from shared.storage.sqlite.tables import Table
 from shared.storage.unit import (
@@ -27,67 +27,37 @@ Numbers = dict[str, list[int]]
 Step = Callable[[sqlite3.Connection, Numbers], None]
 
 
-class Planner:
-    """Turns units into work for the writing thread; all encoding is done by then."""
+def plan(known: Known[Table[Any]], unit: Unit) -> Callable[[sqlite3.Connection], Committed]:
+    """Return a unit as one function of the connection; all encoding is done by then.
 
-    def __init__(self, tables: Mapping[str, Table[Any]], feeds: tuple[Feed, ...]) -> None:
-        self._tables = tables
-        self._feeds = feeds
+    Raises:
+        LimitExceeded: the unit or something in it is too large.
+        ValueError: something in it is not of this schema.
+    """
+    steps = [_step(known, operation) for operation in operations_of(unit)]
 
-    def table(self, collection: Collection[Any]) -> Table[Any]:
-        """Return the table of a collection.
+    def run(connection: sqlite3.Connection) -> Committed:
+        numbers: Numbers = {}
+        for step in steps:
+            step(connection, numbers)
+        taken = {feed: tuple(each) for feed, each in numbers.items()}
+        return Committed(feed_numbers=taken)
 
-        Raises:
-            ValueError: the collection is not of this schema.
-        """
-        table = self._tables.get(collection.name)
-        known = table and (table.collection is collection or table.collection == collection)
-        if table is None or not known:
-            raise ValueError(f"collection {collection.name} is not of this schema")
-        return table
+    return run
 
-    def feed(self, feed: Feed) -> str:
-        """Return the name of a feed.
 
-        Raises:
-            ValueError: the feed is not of this schema.
-        """
-        if feed not in self._feeds:
-            raise ValueError(f"feed {feed.name} is not of this schema")
-        return feed.name
-
-    def plan(self, unit: Unit) -> Callable[[sqlite3.Connection], Committed]:
-        """Return the unit as one function of the connection.
-
-        Raises:
-            LimitExceeded: the unit or something in it is too large.
-        """
-        operations = unit.operations
-        if len(operations) > MAX_OPERATIONS:
-            raise LimitExceeded("operations in a unit", limit=MAX_OPERATIONS, got=len(operations))
-        steps = [self._step(operation) for operation in operations]
-
-        def run(connection: sqlite3.Connection) -> Committed:
-            numbers: Numbers = {}
-            for step in steps:
-                step(connection, numbers)
-            taken = {feed: tuple(each) for feed, each in numbers.items()}
-            return Committed(feed_numbers=taken)
-
-        return run
-
-    def _step(self, operation: Operation) -> Step:
-        match operation:
-            case Insert() | Update() | Delete() | Require():
-                table = self.table(operation.collection)
-                return _RECORD_STEPS[type(operation)](table, operation.record)
-            case Fence() | Release():
-                table = self.table(operation.collection)
-                return _LEASE_STEPS[type(operation)](table, operation.lease)
-            case Publish():
-                self.feed(operation.feed)
-                return _publish(operation)
-        assert_never(operation)
+def _step(known: Known[Table[Any]], operation: Operation) -> Step:
+    match operation:
+        case Insert() | Update() | Delete() | Require():
+            table = known.stored(operation.collection)
+            return _RECORD_STEPS[type(operation)](table, operation.record)
+        case Fence() | Release():
+            table = known.stored(operation.collection)
+            return _LEASE_STEPS[type(operation)](table, operation.lease)
+        case Publish():
+            known.feed(operation.feed)
+            return _publish(operation)
+    assert_never(operation)
 
 
 def _insert(table: Table[Any], record: Any) -> Step:
