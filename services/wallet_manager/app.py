@@ -37,7 +37,8 @@ from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.timekeeping import Timekeeper
 from services.wallet_manager.service.watches import Watches
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import SCHEMA, SEND_FEED, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SCHEMA, SEND_FEED
 from services.wallet_manager.vault import Vault
 from services.wallet_manager.vault.keyfiles import KeyFiles
 from shared.alarms import Alarms

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from services.wallet_manager.routes.owner import SOCKET, reachable
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import SCHEMA
+from services.wallet_manager.store.schema import SCHEMA
 from shared.errors import Conflict, Forbidden, Unavailable
 from shared.storage import Stamp, Storage
 from shared.storage.opening import open_storage as open_one

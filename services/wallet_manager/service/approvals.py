@@ -13,7 +13,9 @@ from services.wallet_manager.domain.approvals import (
 )
 from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.store import APPROVALS, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import APPROVALS
 from shared.clock import Clock
 from shared.ids import NewId
 from shared.storage import Page, written

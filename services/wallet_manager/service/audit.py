@@ -14,7 +14,8 @@ from services.wallet_manager.domain.audit import (
     Chain,
     Decision,
 )
-from services.wallet_manager.store import AUDIT_HEADS, AUDIT_PAGES, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import AUDIT_HEADS, AUDIT_PAGES
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.logs import request_id

@@ -32,7 +32,9 @@ from services.wallet_manager.domain.sends import (
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.policy import SpentBack
 from services.wallet_manager.service.views import send_view
-from services.wallet_manager.store import JOURNAL, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import JOURNAL
 from shared.alarms import Alarms
 from shared.clock import Clock
 from shared.logs import get_logger

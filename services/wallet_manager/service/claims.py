@@ -25,7 +25,8 @@ from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.recount import Found, Recount
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import prices_of, send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.alarms import Alarms
 from shared.clock import Clock
 from shared.errors import NotFound

@@ -12,7 +12,9 @@ from services.wallet_manager.domain.wallets import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.holdings import Holdings
-from services.wallet_manager.store import ADDRESSES, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import ADDRESSES
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.wallet_manager import WalletChange, WalletRole, WalletStatus

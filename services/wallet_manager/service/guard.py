@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.wallet_manager.domain.sends import Hold, Send
 from services.wallet_manager.domain.wallets import Wallet
-from services.wallet_manager.store import Change
+from services.wallet_manager.store.changes import Change
 from shared.models.wallet_manager import Intent
 
 

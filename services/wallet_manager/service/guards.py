@@ -16,7 +16,8 @@ from services.wallet_manager.service.killswitch import KillSwitch, StopReport
 from services.wallet_manager.service.mainnet import Preflight
 from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
 from services.wallet_manager.service.timekeeping import Timekeeper
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.errors import Unavailable
 from shared.ids import fingerprint
 from shared.ledger_clock import LedgerClock

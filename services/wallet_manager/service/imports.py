@@ -17,7 +17,8 @@ from services.wallet_manager.service.books import Books
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.recount import Found, Recount
 from services.wallet_manager.service.views import prices_of, send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.ids import NewId
 from shared.logs import get_logger

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from services.wallet_manager.domain.recovery import INDEX_GAP
 from services.wallet_manager.domain.wallets import DepositAddress, Wallet
-from services.wallet_manager.store import ADDRESSES, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import ADDRESSES
 from services.wallet_manager.vault import leaf_address
 from shared.clock import Clock
 from shared.ids import identity

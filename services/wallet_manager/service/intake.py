@@ -20,7 +20,8 @@ from services.wallet_manager.domain.wallets import UnknownWallet, Wallet
 from services.wallet_manager.service.guard import Gate
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import Forbidden, Problem
 from shared.ids import NewId, send_key, split_send_key

@@ -17,7 +17,9 @@ from services.wallet_manager.domain.unlocking import (
 from services.wallet_manager.service.audit import ITSELF, Audit
 from services.wallet_manager.service.guard import Objection
 from services.wallet_manager.service.rekeying import SUBJECT, Rekeying
-from services.wallet_manager.store import UNLOCK_TRIES, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import UNLOCK_TRIES
 from services.wallet_manager.vault import KeyRing, Vault, WrongMasterKey, migrated, wipe
 from services.wallet_manager.vault.keyfiles import KeyFiles
 from services.wallet_manager.vault.records import Argon2

@@ -18,7 +18,9 @@ from services.wallet_manager.domain.stops import ALL, SigningStopped, Stop, Stop
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
-from services.wallet_manager.store import STOPS, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import STOPS
 from shared.clock import Clock
 from shared.errors import Problem
 from shared.ids import fingerprint

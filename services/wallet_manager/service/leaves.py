@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from services.wallet_manager.domain.wallets import DepositAddress, UnknownWallet, Wallet
-from services.wallet_manager.store import ADDRESSES, WALLETS, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import ADDRESSES, WALLETS
 from services.wallet_manager.vault import leaf_address
 from shared.clock import Clock
 from shared.errors import Unavailable

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from services.wallet_manager.domain.books import Position, Posting, position_id
 from services.wallet_manager.domain.sends import Hold
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.money import Currency
 from shared.tron.address import Address
 

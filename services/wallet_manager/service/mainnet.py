@@ -14,7 +14,7 @@ from typing import Any, Final
 from services.wallet_manager.domain.rulebook import Rulebook
 from services.wallet_manager.domain.sends import Hold, Send
 from services.wallet_manager.service.guard import Objection
-from services.wallet_manager.store import Change
+from services.wallet_manager.store.changes import Change
 
 Check = Callable[[], str | None]
 

@@ -20,7 +20,8 @@ from services.wallet_manager.domain.sends import (
 )
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.views import send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.logs import get_logger

@@ -5,7 +5,8 @@ import asyncio
 from services.wallet_manager.domain.sends import NotCancellable, Rule, Send
 from services.wallet_manager.domain.stuck import UNDER_WAY, Stuck, stuck
 from services.wallet_manager.service.views import send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import BadCursor, NotFound
 from shared.logs import get_logger

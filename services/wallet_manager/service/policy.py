@@ -33,7 +33,9 @@ from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
-from services.wallet_manager.store import APPROVALS, POLICIES, SPENT, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import APPROVALS, POLICIES, SPENT
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.ids import fingerprint

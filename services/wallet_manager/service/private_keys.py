@@ -15,7 +15,9 @@ from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.service.wallets import Wallets
-from services.wallet_manager.store import SECRETS, WALLETS, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import SECRETS, WALLETS
 from services.wallet_manager.vault import NoKey, SignatureRefused, Vault, key_address
 from services.wallet_manager.vault.keystore import Keystore
 from services.wallet_manager.vault.wrapping import seal_secret

@@ -10,7 +10,8 @@ from typing import Final
 
 from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.store import KEY_RINGS, SECRETS, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import KEY_RINGS, SECRETS
 from services.wallet_manager.vault import KeyRing, WrongMasterKey, wipe
 from services.wallet_manager.vault.keyfiles import KeyFiles
 from services.wallet_manager.vault.records import Argon2

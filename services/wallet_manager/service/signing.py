@@ -20,7 +20,9 @@ from services.wallet_manager.service.guard import Guard, Objection
 from services.wallet_manager.service.planning import Planner, Round, Simulator
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import prices_of, send_view
-from services.wallet_manager.store import ATTEMPTS, SENDS, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import ATTEMPTS, SENDS
 from services.wallet_manager.vault import SignatureRefused, Signed, Vault
 from shared.clock import MS_PER_S, Clock, rfc3339
 from shared.errors import Unavailable

@@ -8,7 +8,8 @@ from typing import Protocol
 from services.wallet_manager.domain.sends import Send, state_after_broadcast
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import send_view
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.models.tron_client import SignedTransaction, SubmittedView

@@ -18,7 +18,8 @@ from services.wallet_manager.domain.wallets import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.leaves import Leaves, Watcher
-from services.wallet_manager.store import WALLETS, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import WALLETS
 from services.wallet_manager.vault import Vault, leaf_address
 from shared.clock import Clock
 from shared.errors import InvalidFields, KeyReused, Unavailable

@@ -13,7 +13,7 @@ import httpx
 
 from services.wallet_manager.app import NAME, create
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import SENDS
+from services.wallet_manager.store.schema import SENDS
 from services.wallet_manager.vault.hardening import forbid_core_dumps
 from shared.config import process_environment
 from shared.storage import Schema, Storage, Unit

@@ -19,7 +19,8 @@ from services.wallet_manager.domain.approvals import (
 )
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.store import Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.clock import HeldClock
 from tests.services.wallet_manager.till import open_storage
 from tests.support import START_MS

@@ -22,7 +22,9 @@ from services.wallet_manager.domain.audit import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import AUDIT_HEADS, AUDIT_PAGES, SCHEMA, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import AUDIT_HEADS, AUDIT_PAGES, SCHEMA
 from shared.clock import HeldClock
 from shared.logs import request_id
 from shared.storage import Stamp, Storage, StorageClosed, StorageLocked, Unit

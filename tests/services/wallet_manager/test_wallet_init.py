@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from services.init import Layout, Made, initialise, make_keys
 from services.wallet_manager.cli import NAME, make_seed
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import SCHEMA, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SCHEMA
 from services.wallet_manager.vault import Vault, parse_master_key
 from shared.config import SERVICES, ConfigurationMissing, process_environment
 from shared.storage import SqliteStorage, Stamp, StorageLocked, WrongNetwork

@@ -14,7 +14,8 @@ from services.wallet_manager.domain.stops import ALL, SigningStopped, Stop, Stop
 from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.killswitch import KillSwitch, StopDesk
 from services.wallet_manager.service.submission import Submission
-from services.wallet_manager.store import STOPS, Change
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import STOPS
 from shared.clock import HeldClock
 from shared.models.tron_client import MayLandView, TransactionState
 from shared.models.wallet_manager import SendState

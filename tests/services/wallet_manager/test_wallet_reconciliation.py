@@ -13,7 +13,7 @@ from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.exports import COLUMNS, Exports
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import ALARM, Reconciliation
-from services.wallet_manager.store import POSITIONS
+from services.wallet_manager.store.schema import POSITIONS
 from shared.clock import rfc3339
 from shared.models.tron_client import TransactionState, TransferView
 from shared.models.wallet_manager import Purpose, SendKind, SendState, WalletRequest

@@ -19,7 +19,8 @@ from services.wallet_manager.domain.recovery import (
     boot,
 )
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS, Send
-from services.wallet_manager.store import SCHEMA, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SCHEMA
 from shared.clock import HeldClock
 from shared.errors import NotFound
 from shared.models.tron_client import TransactionState

@@ -11,7 +11,8 @@ from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.sends import first_stamp_ms
 from services.wallet_manager.domain.unlocking import WrongPassphrase
 from services.wallet_manager.service.audit import Audit
-from services.wallet_manager.store import SECRETS, WALLET_KEYS, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SECRETS, WALLET_KEYS
 from services.wallet_manager.vault import Imported, SealedSeed, WrongMasterKey
 from services.wallet_manager.vault.sealing import first_label, seal
 from services.wallet_manager.vault.wrapping import seal_secret

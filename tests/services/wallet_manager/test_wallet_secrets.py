@@ -18,7 +18,8 @@ from fastapi.routing import APIRoute
 
 from services.wallet_manager.app import NAME, create
 from services.wallet_manager.routes.owner import SOCKET, reachable
-from services.wallet_manager.store import SCHEMA, SECRETS, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SCHEMA, SECRETS
 from services.wallet_manager.vault import Leaf, Vault, WrongMasterKey, wipe
 from services.wallet_manager.vault.keyfiles import KeyFiles
 from services.wallet_manager.vault.sealing import label, unseal

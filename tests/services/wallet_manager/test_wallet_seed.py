@@ -12,7 +12,8 @@ import pytest
 
 from services.wallet_manager.cli import NAME, parser, tend_seed
 from services.wallet_manager.settings import Settings
-from services.wallet_manager.store import SCHEMA, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import SCHEMA
 from services.wallet_manager.vault import Vault, leaf_address, parse_master_key, restored_seed
 from services.wallet_manager.vault.phrases import PhraseRefused, entropy_of, material_of, seed_of
 from shared.config import process_environment

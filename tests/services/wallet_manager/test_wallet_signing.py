@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS
-from services.wallet_manager.store import Change
+from services.wallet_manager.store.changes import Change
 from shared.clock import HeldClock
 from shared.errors import Unavailable
 from shared.models.tron_client import SigningContextView, TransactionState

@@ -7,7 +7,7 @@ import pytest
 
 from services.wallet_manager.domain.wallets import NoAddresses, Wallet
 from services.wallet_manager.service.leaves import Leaves
-from services.wallet_manager.store import ADDRESSES
+from services.wallet_manager.store.schema import ADDRESSES
 from shared.models.tron_client import WatchView
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.peers.caller import PeerUnavailable

@@ -12,7 +12,9 @@ from services.wallet_manager.domain.sends import Hold, Send
 from services.wallet_manager.domain.unlocking import LOCK_OUT_AFTER, LOCK_OUT_MS, Tries
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
-from services.wallet_manager.store import KEY_RINGS, SECRETS, Change, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import KEY_RINGS, SECRETS
 from services.wallet_manager.vault import Vault, VaultLocked, WrongMasterKey
 from services.wallet_manager.vault.records import KeyRing
 from services.wallet_manager.vault.wrapping import generation_of, new_argon2, stretch

@@ -19,7 +19,7 @@ from services.wallet_manager.domain.wallets import (
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.custody import Custody
 from services.wallet_manager.service.holdings import Holdings, Told
-from services.wallet_manager.store import POSITIONS
+from services.wallet_manager.store.schema import POSITIONS
 from shared.errors import Unavailable
 from shared.models.tron_client import AccountView, ResourcesView
 from shared.models.wallet_manager import (

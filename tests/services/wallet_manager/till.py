@@ -24,7 +24,8 @@ from services.wallet_manager.service.oversight import Oversight
 from services.wallet_manager.service.recovery import Recovery
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.timekeeping import Timekeeper
-from services.wallet_manager.store import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED, WalletStore
+from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.schema import ATTEMPTS, JOURNAL, SCHEMA, SEND_FEED
 from services.wallet_manager.vault import Vault, new_seed
 from shared.alarms import Alarms
 from shared.clock import HeldClock, rfc3339

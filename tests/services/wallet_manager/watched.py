@@ -7,7 +7,7 @@ from typing import Final
 from services.wallet_manager.domain.recovery import Stage
 from services.wallet_manager.domain.sends import ENDED, Send
 from services.wallet_manager.service.recompute import Recompute
-from services.wallet_manager.store import ATTEMPTS, SENDS
+from services.wallet_manager.store.schema import ATTEMPTS, SENDS
 from shared.models.tron_client import TransactionState
 from shared.models.wallet_manager import SendState
 from shared.money import Currency

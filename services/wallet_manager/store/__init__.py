@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from services.wallet_manager.domain.approvals import Approval
-from services.wallet_manager.domain.audit import HEAD_ID, AuditHead, AuditPage, Decision
+from services.wallet_manager.domain.audit import HEAD_ID, AuditHead, Decision
 from services.wallet_manager.domain.books import (
     JournalEntryLine,
     Position,
@@ -16,11 +15,29 @@ from services.wallet_manager.domain.books import (
 )
 from services.wallet_manager.domain.reconciliation import Finding
 from services.wallet_manager.domain.recovery import RUN_ID, ClaimState, Run, Unclaimed
-from services.wallet_manager.domain.rulebook import Policy
 from services.wallet_manager.domain.sends import Attempt, Send
-from services.wallet_manager.domain.stops import Stop
 from services.wallet_manager.domain.unlocking import TRIES_ID, Tries
 from services.wallet_manager.domain.wallets import DepositAddress, Wallet
+from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import (
+    ADDRESSES,
+    ATTEMPTS,
+    AUDIT_HEADS,
+    AUDIT_PAGES,
+    CURSORS,
+    FINDINGS,
+    JOURNAL,
+    KEY_RINGS,
+    POSITIONS,
+    RUNS,
+    SECRETS,
+    SENDS,
+    UNCLAIMED,
+    UNLOCK_TRIES,
+    WALLET_KEYS,
+    WALLETS,
+    Cursor,
+)
 from services.wallet_manager.vault import (
     RING_ID,
     SEED_ID,
@@ -29,171 +46,21 @@ from services.wallet_manager.vault import (
     SealedSecret,
     SealedSeed,
 )
-from shared.alarms import ALARM_COLLECTIONS, ALARM_FEEDS
-from shared.ledger_clock import LEDGER_TIMES
-from shared.models.wallet_manager import FINAL_SEND_STATES, SendState, SendView, WalletRole
+from shared.models.wallet_manager import FINAL_SEND_STATES, SendState, WalletRole
 from shared.money import Currency
 from shared.storage import (
     MAX_ROWS,
     Collection,
     DuplicateRecord,
-    Feed,
-    Index,
-    Lease,
     Leased,
     Page,
-    Schema,
     Storage,
     StorageError,
-    Tally,
     Unit,
-    tallies,
     written,
 )
 from shared.storage.schema import R
 from shared.tron.address import Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """How far a feed has been applied."""
-
-    id: str
-    version: int = 0
-    cursor: str = ""
-
-
-WALLET_KEYS: Final = Collection(name="wallet_keys", record=SealedSeed)
-SECRETS: Final = Collection(
-    name="sealed_secrets",
-    record=SealedSecret,
-    indexes=(Index(name="generation", fields=("generation",)),),
-)
-KEY_RINGS: Final = Collection(name="key_rings", record=KeyRing)
-UNLOCK_TRIES: Final = Collection(name="unlock_tries", record=Tries)
-VAULT: Final[tuple[Collection[Any], ...]] = (WALLET_KEYS, SECRETS, KEY_RINGS, UNLOCK_TRIES)
-"""The keys; the first of them holds the seed of an older installation until it is resealed."""
-
-WALLETS: Final = Collection(
-    name="wallets",
-    record=Wallet,
-    indexes=(
-        Index(name="identity", fields=("identity",), unique=True),
-        Index(name="account", fields=("account",), unique=True),
-        Index(name="address", fields=("address",), unique=True),
-        Index(
-            name="treasury",
-            fields=("role",),
-            unique=True,
-            where=(("role", (WalletRole.TREASURY.value,)),),
-        ),
-        Index(name="created", fields=("created_at_ms",)),
-    ),
-)
-ADDRESSES: Final = Collection(
-    name="addresses",
-    record=DepositAddress,
-    indexes=(
-        Index(name="identity", fields=("identity",), unique=True),
-        Index(name="wallet", fields=("wallet_id", "index"), unique=True),
-        Index(name="stock", fields=("wallet_id", "index"), where=(("purpose", ("",)),)),
-    ),
-)
-SENDS: Final = Collection(
-    name="sends",
-    record=Send,
-    indexes=(
-        Index(name="send_key", fields=("send_key",), unique=True),
-        Index(name="state", fields=("state", "due_ms")),
-        Index(name="wallet", fields=("wallet_id", "created_at_ms")),
-        Index(name="lane", fields=("lane", "created_at_ms")),
-    ),
-    leased=True,
-)
-ATTEMPTS: Final = Collection(
-    name="attempts",
-    record=Attempt,
-    indexes=(
-        Index(name="stamp", fields=("owner", "stamp_ms"), unique=True),
-        Index(name="send", fields=("send_id", "number"), unique=True),
-    ),
-)
-POSITIONS: Final = Collection(
-    name="positions",
-    record=Position,
-    indexes=(Index(name="address", fields=("address",)),),
-)
-JOURNAL: Final = Collection(
-    name="journal",
-    record=JournalEntryLine,
-    indexes=(
-        Index(name="account", fields=("account", "order")),
-        Index(name="txid", fields=("txid",)),
-    ),
-)
-CURSORS: Final = Collection(name="cursors", record=Cursor)
-RUNS: Final = Collection(name="runs", record=Run)
-FINDINGS: Final = Collection(name="findings", record=Finding)
-UNCLAIMED: Final = Collection(
-    name="unclaimed",
-    record=Unclaimed,
-    indexes=(
-        Index(name="state", fields=("state", "found_ms")),
-        Index(name="facts", fields=("facts", "state")),
-    ),
-)
-SEND_FEED: Final = Feed(name="sends")
-
-POLICIES: Final = Collection(name="policies", record=Policy)
-SPENT: Final = tallies("spent")
-APPROVALS: Final = Collection(
-    name="approvals",
-    record=Approval,
-    indexes=(
-        Index(name="asked", fields=("asked_ms",)),
-        Index(name="content", fields=("kind", "content", "asked_ms")),
-    ),
-)
-STOPS: Final = Collection(
-    name="stops", record=Stop, indexes=(Index(name="made", fields=("at_ms",)),)
-)
-AUDIT_PAGES: Final = Collection(
-    name="audit_pages",
-    record=AuditPage,
-    indexes=(Index(name="first", fields=("first",), unique=True),),
-)
-AUDIT_HEADS: Final = Collection(name="audit_heads", record=AuditHead)
-GUARDS: Final[tuple[Collection[Any], ...]] = (
-    POLICIES,
-    SPENT,
-    APPROVALS,
-    STOPS,
-    AUDIT_PAGES,
-    AUDIT_HEADS,
-    LEDGER_TIMES,
-)
-"""Policy, what was spent under it, who agreed, who stopped what, and the record of all that."""
-
-SCHEMA: Final = Schema(
-    service="wallet-manager",
-    version=1,
-    collections=(
-        *VAULT,
-        WALLETS,
-        ADDRESSES,
-        SENDS,
-        ATTEMPTS,
-        POSITIONS,
-        JOURNAL,
-        CURSORS,
-        RUNS,
-        UNCLAIMED,
-        FINDINGS,
-        *GUARDS,
-        *ALARM_COLLECTIONS,
-    ),
-    feeds=(SEND_FEED, *ALARM_FEEDS),
-)
 
 UNDER_WAY: Final = (
     SendState.AWAITING_SIGNATURE,
@@ -335,7 +202,7 @@ class WalletStore:
         """Return sends by id."""
         return await self.storage.get_many(SENDS, sorted(set(ids)))
 
-    async def add_sends(self, changes: Sequence["Change"]) -> list[bool | StorageError]:
+    async def add_sends(self, changes: Sequence[Change]) -> list[bool | StorageError]:
         """Store new sends, each on its own; True, False where the key is taken, or the error."""
         return [_inserted(outcome) for outcome in await self.commit_each(changes)]
 
@@ -537,11 +404,11 @@ class WalletStore:
         (unit.update if record.version else unit.insert)(collection, record)
         await self.storage.commit(unit)
 
-    async def commit(self, change: "Change") -> None:
+    async def commit(self, change: Change) -> None:
         """Carry out a change of sends and books with the decisions in it, all or nothing."""
         await self.record(change.unit(), change.decisions)
 
-    async def commit_each(self, changes: Sequence["Change"]) -> list[StorageError | None]:
+    async def commit_each(self, changes: Sequence[Change]) -> list[StorageError | None]:
         """Carry out changes, each all or nothing; returns for each None or why it was not.
 
         They go into one unit as long as nothing stands in the way of any of them.
@@ -580,135 +447,6 @@ class WalletStore:
     async def audit_head(self) -> AuditHead:
         """Return where the chain of decisions ends."""
         return await self.storage.get(AUDIT_HEADS, HEAD_ID) or AuditHead()
-
-
-class Change:
-    """A change of sends and books that happens as one: built up, then committed."""
-
-    def __init__(self) -> None:
-        self._sends: dict[str, tuple[Send, SendView | None]] = {}
-        self._attempts: list[Attempt] = []
-        self._positions: dict[str, Position] = {}
-        self._wallets: dict[str, Wallet] = {}
-        self._lines: dict[str, JournalEntryLine] = {}
-        self._cursor: Cursor | None = None
-        self._claims: dict[str, Unclaimed] = {}
-        self._leases: list[Lease] = []
-        self._tallies: dict[str, Tally] = {}
-        self._used: dict[str, Approval] = {}
-        self._policies: list[Policy] = []
-        self.decisions: list[Decision] = []
-
-    def send(self, send: Send, view: SendView | None) -> None:
-        """Store a send as changed; with a view, tell the feed."""
-        self._sends[send.id] = (send, view)
-
-    def lease(self, lease: Lease) -> None:
-        """Insist that a lease is still ours and give it up."""
-        self._leases.append(lease)
-
-    def attempt(self, attempt: Attempt) -> None:
-        """Store an attempt, new or with more signatures."""
-        self._attempts.append(attempt)
-
-    def position(self, position: Position) -> None:
-        """Store a position as changed."""
-        self._positions[position.id] = position
-
-    def wallet(self, wallet: Wallet) -> None:
-        """Store a wallet as changed."""
-        self._wallets[wallet.id] = wallet
-
-    def claim(self, claim: Unclaimed) -> None:
-        """Store a transaction that was found unexplained, or what it turned out to be."""
-        self._claims[claim.id] = claim
-
-    def tally(self, tally: Tally) -> None:
-        """Store what was spent under a cap, unless somebody else counted meanwhile (hazard H14)."""
-        self._tallies[tally.id] = tally
-
-    def counted_at(self, at_ms: int) -> None:
-        """Say when the attempts of this change were counted under the caps, to give it back by."""
-        self._attempts = [replace(attempt, counted_ms=at_ms) for attempt in self._attempts]
-
-    def policy(self, policy: Policy) -> None:
-        """Store a policy as changed."""
-        self._policies.append(policy)
-
-    def approval(self, approval: Approval) -> None:
-        """Store a request for approval, new or changed."""
-        self._used[approval.id] = approval
-
-    def decide(self, decision: Decision) -> None:
-        """Write a decision down together with what it decides."""
-        self.decisions.append(decision)
-
-    def journal(self, lines: Iterable[JournalEntryLine]) -> None:
-        """Add lines to the journal."""
-        self._lines.update({line.id: line for line in lines})
-
-    def cursor(self, cursor: Cursor, text: str) -> None:
-        """Move a feed's cursor."""
-        if cursor.cursor != text:
-            self._cursor = replace(cursor, cursor=text)
-
-    def is_empty(self) -> bool:
-        """True when there is nothing to commit."""
-        changed = (
-            self._sends,
-            self._attempts,
-            self._lines,
-            self._wallets,
-            self._claims,
-            self._cursor,
-            self._tallies,
-            self._used,
-            self._policies,
-            self.decisions,
-        )
-        return not any(changed)
-
-    def unit(self, into: Unit | None = None) -> Unit:
-        """Return the unit of work, or the given one with this change added."""
-        unit = into or Unit()
-        for lease in self._leases:
-            unit.release(SENDS, lease)
-        for position in self._positions.values():
-            (unit.update if position.version else unit.insert)(POSITIONS, position)
-        for attempt in self._attempts:
-            (unit.update if attempt.version else unit.insert)(ATTEMPTS, attempt)
-        for line in self._lines.values():
-            unit.insert(JOURNAL, line)
-        for wallet in self._wallets.values():
-            unit.update(WALLETS, wallet)
-        for claim in self._claims.values():
-            (unit.update if claim.version else unit.insert)(UNCLAIMED, claim)
-        self._put_guards(unit)
-        for send, view in self._sends.values():
-            (unit.update if send.version else unit.insert)(SENDS, send)
-            if view is not None:
-                _announce(unit, send, view)
-        if self._cursor is not None:
-            (unit.update if self._cursor.version else unit.insert)(CURSORS, self._cursor)
-        return unit
-
-    def _put_guards(self, unit: Unit) -> None:
-        for tally in self._tallies.values():
-            tally.put(unit, SPENT)
-        for policy in self._policies:
-            (unit.update if policy.version else unit.insert)(POLICIES, policy)
-        for approval in self._used.values():
-            (unit.update if approval.version else unit.insert)(APPROVALS, approval)
-
-
-def _announce(unit: Unit, send: Send, view: SendView) -> Unit:
-    return unit.publish(
-        SEND_FEED,
-        id=f"{send.id}.{send.version + 1}",
-        type=f"send.{send.state.value}",
-        at_ms=send.updated_at_ms,
-        object=view.model_dump(mode="json"),
-    )
 
 
 def _inserted(outcome: object) -> bool | StorageError:
