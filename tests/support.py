@@ -20,7 +20,8 @@ from shared.auth import OPERATOR, ServiceIdentity, mint_operator_token
 from shared.clock import MS_PER_S, Clock, HeldClock, rfc3339
 from shared.config import SERVICES, ServiceSettings
 from shared.feeds import FeedLost, FeedReset
-from shared.models.wallet_manager import (
+from shared.models.wallet_manager import WalletRole, WalletStatus, WalletView
+from shared.models.wallet_sends import (
     FINAL_SEND_STATES,
     Intent,
     RefusalView,
@@ -29,9 +30,6 @@ from shared.models.wallet_manager import (
     SendResult,
     SendState,
     SendView,
-    WalletRole,
-    WalletStatus,
-    WalletView,
 )
 from shared.models.wire import FeedItem, FeedView
 from shared.peers.caller import PeerRefused, PeerUnavailable

@@ -1,7 +1,7 @@
 import re
 
 from services.__main__ import COMMANDS
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_sends import SendState
 from tests.docs import README, SECTIONS, filled
 
 

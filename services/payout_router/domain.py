@@ -9,7 +9,7 @@ from shared.access import Role
 from shared.errors import Conflict, Forbidden
 from shared.ids import send_key
 from shared.models.payout_router import PayoutRouterName
-from shared.models.wallet_manager import NEGATIVE_SEND_STATES, SendState
+from shared.models.wallet_sends import NEGATIVE_SEND_STATES, SendState
 from shared.money import Currency, Sun, format_base_units
 from shared.tron.address import ZERO_EVM_ADDRESS, Address, evm_bytes
 

@@ -8,7 +8,7 @@ from typing import Final
 from shared.errors import Conflict, Forbidden
 from shared.ids import send_key
 from shared.models.trx_staking import StakeAction, StakeState
-from shared.models.wallet_manager import NEGATIVE_SEND_STATES, SendState
+from shared.models.wallet_sends import NEGATIVE_SEND_STATES, SendState
 from shared.money import Sun, format_base_units
 from shared.tron.operation import Resource
 

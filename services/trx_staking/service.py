@@ -35,7 +35,8 @@ from shared.models.trx_staking import (
     StakeView,
     StakingStatusView,
 )
-from shared.models.wallet_manager import (
+from shared.models.wallet_manager import WalletView
+from shared.models.wallet_sends import (
     Intent,
     Origin,
     Purpose,
@@ -44,7 +45,6 @@ from shared.models.wallet_manager import (
     SendParams,
     SendResult,
     SendView,
-    WalletView,
 )
 from shared.models.wire import FeedView
 from shared.peers.caller import PeerRefused, PeerUnavailable, absent

@@ -17,7 +17,7 @@ from shared.models.usdt_manager import (
     UsdtBalanceView,
     UsdtTransfersRequest,
 )
-from shared.models.wallet_manager import SendsView
+from shared.models.wallet_sends import SendsView
 from shared.models.wire import AddressText
 from shared.money import format_base_units
 from shared.web.application import service_of

@@ -20,7 +20,7 @@ from shared.clock import Clock
 from shared.errors import Forbidden, Unavailable
 from shared.models.tron_client import CallRequest, CallView, SigningContextView
 from shared.models.usdt_manager import PreflightRequest
-from shared.models.wallet_manager import Intent, SendKind, SendResult
+from shared.models.wallet_sends import Intent, SendKind, SendResult
 from shared.money import DECIMALS, MicroUsdt
 from shared.tron import abi
 from shared.tron.address import EVM_LENGTH, Address, address_from_bytes

@@ -46,7 +46,7 @@ from shared.clock import MS_PER_S
 from shared.feeds import FeedFollower, FeedSource
 from shared.ids import new_id
 from shared.ledger_clock import LedgerClock
-from shared.models.wallet_manager import SendState, SendView
+from shared.models.wallet_sends import SendState, SendView
 from shared.money import BASE_UNITS_PER_COIN, Currency
 from shared.peers.tron_client import TronClientPeer
 from shared.tron.address import parse_address

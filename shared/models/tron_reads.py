@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.models.tron_client import AccountView, ReceiptView
+from shared.models.tron_client import AccountView
+from shared.models.tron_transactions import ReceiptView
 from shared.models.wire import (
     AddressText,
     BaseUnitsText,

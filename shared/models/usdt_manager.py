@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.models.wallet_manager import Intent, SendsView
+from shared.models.wallet_sends import Intent, SendsView
 from shared.models.wire import (
     AddressText,
     BaseUnitsText,

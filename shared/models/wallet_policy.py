@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.models.tron_client import MayLandView
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.tron_transactions import MayLandView
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.models.wire import (
     AddressText,
     BaseUnitsText,

@@ -9,7 +9,7 @@ from shared.models.usdt_manager import (
     UsdtBalanceView,
     UsdtTransfersRequest,
 )
-from shared.models.wallet_manager import Intent, SendResult, SendsView
+from shared.models.wallet_sends import Intent, SendResult, SendsView
 from shared.peers.caller import PeerHttp
 from shared.tron.address import Address
 

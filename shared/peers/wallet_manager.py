@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 
 from shared.access import Scope
+from shared.models.wallet_books import TransactionsView
 from shared.models.wallet_manager import (
     AddressRequest,
     AddressView,
     BalanceView,
+    WalletListView,
+    WalletView,
+)
+from shared.models.wallet_sends import (
     Intent,
     SendLookupRequest,
     SendLookupView,
@@ -14,9 +19,6 @@ from shared.models.wallet_manager import (
     SendsRequest,
     SendsView,
     SendView,
-    TransactionsView,
-    WalletListView,
-    WalletView,
 )
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.money import Currency

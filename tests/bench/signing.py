@@ -14,7 +14,7 @@ from services.wallet_manager.settings import Settings
 from services.wallet_manager.vault import leaf_address
 from services.wallet_manager.vault.keystore import sealed_keystore
 from services.wallet_manager.vault.wrapping import new_argon2, stretch
-from shared.models.wallet_manager import SendsRequest
+from shared.models.wallet_sends import SendsRequest
 from shared.tron.signing import SigningKey
 from tests.bench.table import Row
 from tests.services.wallet_manager.bench import Desk, desk

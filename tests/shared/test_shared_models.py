@@ -9,7 +9,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from shared.models.payment_gateway import InvoiceRequest
 from shared.models.payout_router import BatchRequest, PayoutRequest
 from shared.models.trx_staking import StakeRequest
-from shared.models.wallet_manager import Intent, WalletView
+from shared.models.wallet_manager import WalletView
+from shared.models.wallet_sends import Intent
 from shared.models.wire import (
     AmountText,
     BaseUnitsText,

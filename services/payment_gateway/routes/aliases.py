@@ -17,12 +17,8 @@ from shared.errors import NotFound, Unavailable
 from shared.models.tron_client import NetworkFeesView, NetworkInfoView, NetworkStatusView
 from shared.models.trx_staking import StakingStatusView
 from shared.models.usdt_manager import UsdtBalanceView
-from shared.models.wallet_manager import (
-    BalanceView,
-    TransactionsView,
-    WalletListView,
-    WalletView,
-)
+from shared.models.wallet_books import TransactionsView
+from shared.models.wallet_manager import BalanceView, WalletListView, WalletView
 from shared.models.wire import AddressText
 from shared.money import Currency
 from shared.web.problems import declares

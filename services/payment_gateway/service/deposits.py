@@ -15,7 +15,7 @@ from shared.errors import Unavailable
 from shared.feeds import FeedReset
 from shared.logs import get_logger
 from shared.models.tron_client import TransferState, TransferView
-from shared.models.wallet_manager import INTERNAL_PURPOSES, SendLookupView
+from shared.models.wallet_sends import INTERNAL_PURPOSES, SendLookupView
 from shared.models.wire import BlockRef, FeedView
 from shared.peers.caller import PeerRefused
 

@@ -12,15 +12,15 @@ from shared.models.tron_client import (
 )
 from shared.models.trx_staking import StakingStatusView
 from shared.models.usdt_manager import UsdtBalanceView
+from shared.models.wallet_books import TransactionsView
 from shared.models.wallet_manager import (
     AddressRequest,
     AddressView,
     BalanceView,
-    SendLookupView,
-    TransactionsView,
     WalletListView,
     WalletView,
 )
+from shared.models.wallet_sends import SendLookupView
 from shared.models.wire import ConsumerView, FeedView
 from shared.money import Currency
 from shared.tron.address import Address

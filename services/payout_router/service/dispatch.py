@@ -28,7 +28,8 @@ from shared.models.usdt_manager import (
     PreflightView,
     TransferNeeds,
 )
-from shared.models.wallet_manager import (
+from shared.models.wallet_manager import WalletView
+from shared.models.wallet_sends import (
     Intent,
     Origin,
     Purpose,
@@ -37,7 +38,6 @@ from shared.models.wallet_manager import (
     SendParams,
     SendResult,
     SendView,
-    WalletView,
 )
 from shared.money import Currency
 from shared.peers.caller import PeerRefused, PeerUnavailable

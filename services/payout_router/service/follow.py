@@ -10,7 +10,7 @@ from services.payout_router.service.reports import payout_of, report_of
 from services.payout_router.store import PayoutStore, Step
 from shared.clock import Clock
 from shared.feeds import FeedFollower
-from shared.models.wallet_manager import SendLookupView, SendView
+from shared.models.wallet_sends import SendLookupView, SendView
 from shared.models.wire import FeedView
 
 CONSUMER: Final = "payout-router"

@@ -2,7 +2,7 @@
 
 from services.payout_router.domain import SERVICE, Report
 from shared.ids import split_send_key
-from shared.models.wallet_manager import SendView
+from shared.models.wallet_sends import SendView
 
 
 def payout_of(key: str) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.models.tron_client import BroadcastingView, MayLandView
+from shared.models.tron_transactions import BroadcastingView, MayLandView
 from shared.tron.address import Address
 
 BROADCASTING_ID: Final = "broadcasting"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from services.tron_client.domain.blocks import Receipt
 from services.tron_client.domain.movements import transfer_logs
-from shared.models.tron_client import LogView, ReceiptView
+from shared.models.tron_transactions import LogView, ReceiptView
 from shared.tron import abi
 from shared.tron.address import Address
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from shared.models.tron_client import BroadcastOutcome
+from shared.models.tron_transactions import BroadcastOutcome
 
 
 class Reaction(StrEnum):

@@ -7,7 +7,7 @@ from services.tron_client.domain.blocks import Anchor
 from services.tron_client.domain.permissions import Permissions
 from services.tron_client.domain.transactions import Tracked
 from shared.errors import BadRequest, Conflict
-from shared.models.tron_client import SignedTransaction
+from shared.models.tron_transactions import SignedTransaction
 from shared.tron.address import Address
 from shared.tron.decoding import SignedTransaction as DecodedTransaction
 from shared.tron.decoding import UnexpectedBytes, decode_transaction

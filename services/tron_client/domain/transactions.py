@@ -8,7 +8,7 @@ from services.tron_client.domain.blocks import Anchor, block_ref
 from services.tron_client.domain.effects import Effect, receipt_view
 from services.tron_client.domain.reactions import LATER_FACTOR, Reaction, reaction_to
 from shared.errors import NotFound
-from shared.models.tron_client import (
+from shared.models.tron_transactions import (
     BroadcastOutcome,
     MayLandView,
     StoredTransactionView,

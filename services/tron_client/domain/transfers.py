@@ -7,12 +7,7 @@ from typing import Final
 from services.tron_client.domain.blocks import Anchor
 from services.tron_client.domain.movements import Movement
 from services.tron_client.domain.tokens import Token, format_units
-from shared.models.tron_client import (
-    TokenTransferView,
-    TransferSource,
-    TransferState,
-    TransferView,
-)
+from shared.models.tron_client import TokenTransferView, TransferSource, TransferState, TransferView
 from shared.models.wire import BlockRef
 from shared.money import Currency, format_base_units
 from shared.tron.address import Address

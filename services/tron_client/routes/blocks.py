@@ -9,14 +9,8 @@ from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.rescans import ImpossibleRange, TooManyRescans, rescan_view
 from services.tron_client.routes.callers import Operator, Reader, Service
 from shared.errors import BadCursor, Unavailable
-from shared.models.tron_client import (
-    OutgoingRequest,
-    OutgoingTransactionView,
-    OutgoingView,
-    RescanRequest,
-    RescansView,
-    RescanView,
-)
+from shared.models.tron_client import RescanRequest, RescansView, RescanView
+from shared.models.tron_transactions import OutgoingRequest, OutgoingTransactionView, OutgoingView
 from shared.web.problems import declares
 
 Rescans = Annotated[int, Query(ge=1, le=100)]

@@ -6,7 +6,7 @@ from services.tron_client.domain.broadcasting import broadcasting_view
 from services.tron_client.domain.transactions import may_land_view
 from services.tron_client.routes.callers import Service, Submitter
 from services.tron_client.tracker import HeldBack
-from shared.models.tron_client import BroadcastingRequest, BroadcastingView
+from shared.models.tron_transactions import BroadcastingRequest, BroadcastingView
 
 router = APIRouter(prefix="/api/v1/broadcasting", tags=["transactions"])
 

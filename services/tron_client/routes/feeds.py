@@ -7,12 +7,8 @@ from fastapi import APIRouter, Header, Request
 from services.tron_client.routes.callers import Consumer, Limit, Reader, Service, Wait
 from shared.errors import BadCursor, Overloaded
 from shared.feeds import FeedLost, FeedReset
-from shared.models.tron_client import (
-    NoticeView,
-    TokenTransferView,
-    TransactionView,
-    TransferView,
-)
+from shared.models.tron_client import NoticeView, TokenTransferView, TransferView
+from shared.models.tron_transactions import TransactionView
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.web.problems import declares
 from shared.web.streams import FeedStream, streams_of

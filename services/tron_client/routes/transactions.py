@@ -15,7 +15,7 @@ from services.tron_client.domain.transactions import (
 )
 from services.tron_client.routes.callers import Limit, Reader, Service, Submitter, Wait
 from shared.errors import BadCursor
-from shared.models.tron_client import (
+from shared.models.tron_transactions import (
     LookupRequest,
     LookupView,
     StoredTransactionsView,

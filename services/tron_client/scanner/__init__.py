@@ -33,7 +33,8 @@ from services.tron_client.store.sight import Sight
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.metrics import Metrics
-from shared.models.tron_client import TransactionState, TransferState
+from shared.models.tron_client import TransferState
+from shared.models.tron_transactions import TransactionState
 
 log = get_logger(__name__)
 

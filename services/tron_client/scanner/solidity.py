@@ -22,7 +22,8 @@ from services.tron_client.scanner.policy import ScanPolicy
 from services.tron_client.scanner.witnesses import Witnesses
 from services.tron_client.store import ChainStore, Step, Told, told
 from services.tron_client.store.sight import Sight
-from shared.models.tron_client import TransactionState, TransferState
+from shared.models.tron_client import TransferState
+from shared.models.tron_transactions import TransactionState
 from shared.storage import MAX_ROWS
 
 _PRUNED_EVERY_BLOCKS: Final = 50

@@ -17,7 +17,8 @@ from services.tron_client.service.vigil import Vigil
 from shared.alarms import Alarms
 from shared.feed_keeping import FeedKeeper
 from shared.feeds import FeedSource
-from shared.models.tron_client import NoticeView, TokenTransferView, TransactionView, TransferView
+from shared.models.tron_client import NoticeView, TokenTransferView, TransferView
+from shared.models.tron_transactions import TransactionView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

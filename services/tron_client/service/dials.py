@@ -13,7 +13,7 @@ from services.tron_client.store.credits import CreditStore
 from services.tron_client.store.sight import Sight
 from shared.clock import MS_PER_S, Clock
 from shared.metrics import Metrics
-from shared.models.tron_client import TransactionState
+from shared.models.tron_transactions import TransactionState
 
 MOST_MEASURED: Final = 10_000
 """Pending transactions that are looked at; of more, the last to expire are left out."""

@@ -12,12 +12,8 @@ from services.tron_client.store.schema import (
 )
 from shared.clock import Clock
 from shared.feeds import FeedSource
-from shared.models.tron_client import (
-    NoticeView,
-    TokenTransferView,
-    TransactionView,
-    TransferView,
-)
+from shared.models.tron_client import NoticeView, TokenTransferView, TransferView
+from shared.models.tron_transactions import TransactionView
 from shared.models.wire import BlockRef
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from services.tron_client.domain.transactions import VERDICTS, Tracked, UnknownTransaction
 from services.tron_client.store import ChainStore
 from services.tron_client.tracker import HeldBack
-from shared.models.tron_client import SignedTransaction
+from shared.models.tron_transactions import SignedTransaction
 from shared.storage import Page
 from shared.tron.address import Address
 

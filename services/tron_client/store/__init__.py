@@ -33,7 +33,7 @@ from services.tron_client.store.schema import (
 )
 from shared.clock import Clock
 from shared.ids import NewId
-from shared.models.tron_client import TransactionState
+from shared.models.tron_transactions import TransactionState
 from shared.storage import MAX_ROWS, Collection, Page, Record, Storage, Unit, written
 from shared.storage.tally import Tally
 from shared.tron.address import Address

@@ -32,7 +32,7 @@ from services.tron_client.tracker.gate import BroadcastGate
 from services.tron_client.tracker.search import HASH_IN_ID
 from shared.clock import MS_PER_S, Clock
 from shared.logs import get_logger
-from shared.models.tron_client import BroadcastOutcome, SignedTransaction, TransactionState
+from shared.models.tron_transactions import BroadcastOutcome, SignedTransaction, TransactionState
 from shared.tron.address import Address
 
 log = get_logger(__name__)

@@ -21,7 +21,7 @@ from services.tron_client.tracker.search import Search, span_of
 from shared.clock import MS_PER_S, Clock
 from shared.errors import Unavailable
 from shared.logs import get_logger
-from shared.models.tron_client import TransactionState
+from shared.models.tron_transactions import TransactionState
 
 log = get_logger(__name__)
 

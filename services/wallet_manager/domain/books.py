@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.wallet_manager.domain.sends import Send
-from shared.models.tron_client import LogView, ReceiptView
-from shared.models.wallet_manager import SendKind
+from shared.models.tron_transactions import LogView, ReceiptView
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from shared.tron.address import Address
 

@@ -8,7 +8,7 @@ from typing import Final
 from services.wallet_manager.domain.meaning import details_from
 from services.wallet_manager.domain.rulebook import DAY_MS, HOUR_MS, Caps, Rulebook
 from services.wallet_manager.domain.sends import Hold, Send
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.money import Currency, format_base_units
 
 BUCKET_MS: Final = 600_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.wallet_manager.domain.sends import Hold, Send
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.tron.operation import INT64_MAX, SUN_PER_TRX, ContractCall, ReferenceBlock
 from shared.tron.transaction import bandwidth_points, build_raw_data
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.wallet_manager.domain.meaning import STATE_KINDS
 from services.wallet_manager.domain.sends import Rule, Send
-from shared.models.wallet_manager import NEGATIVE_SEND_STATES, SendState
+from shared.models.wallet_sends import NEGATIVE_SEND_STATES, SendState
 
 IN_A_BLOCK = frozenset({SendState.SEEN, SendState.CONFIRMED})
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import BadRequest
-from shared.models.wallet_manager import PermissionParam, PermissionsParam, SendKind, SendParams
+from shared.models.wallet_sends import PermissionParam, PermissionsParam, SendKind, SendParams
 from shared.tron.address import Address
 from shared.tron.operation import (
     INT64_MAX,

@@ -6,7 +6,7 @@ from typing import Final
 from services.wallet_manager.domain.meaning import ImpossibleSend
 from shared.errors import Forbidden
 from shared.ids import split_send_key
-from shared.models.wallet_manager import Intent, Purpose, SendKind
+from shared.models.wallet_sends import Intent, Purpose, SendKind
 
 _TRANSFERS: Final = frozenset({SendKind.TRX_TRANSFER, SendKind.TRC20_TRANSFER})
 _STAKES: Final = frozenset(

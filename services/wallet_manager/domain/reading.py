@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.wallet_manager.domain.meaning import Meaning, details_of
 from services.wallet_manager.domain.sends import Send
 from shared.ids import split_send_key
-from shared.models.wallet_manager import (
+from shared.models.wallet_sends import (
     KeyParam,
     PermissionParam,
     PermissionsParam,

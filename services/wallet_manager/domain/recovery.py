@@ -11,7 +11,7 @@ from typing import Final
 
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS, Attempt, Hold, Send
 from shared.errors import Conflict, NotReady
-from shared.models.wallet_manager import FINAL_SEND_STATES, SendState
+from shared.models.wallet_sends import FINAL_SEND_STATES, SendState
 from shared.tron.address import Address
 
 RUN_ID: Final = "run"

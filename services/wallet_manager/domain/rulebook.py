@@ -10,7 +10,7 @@ from typing import Final
 
 from services.wallet_manager.domain import policy
 from shared.errors import BadRequest, Conflict
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.money import Currency
 from shared.tron.address import Address
 

@@ -14,19 +14,13 @@ from services.wallet_manager.domain.meaning import (
     operation_of,
 )
 from shared.errors import BadRequest, Conflict
-from shared.models.tron_client import (
+from shared.models.tron_transactions import (
     BroadcastOutcome,
     LogView,
     TransactionState,
     TransactionView,
 )
-from shared.models.wallet_manager import (
-    FINAL_SEND_STATES,
-    Intent,
-    Purpose,
-    SendKind,
-    SendState,
-)
+from shared.models.wallet_sends import FINAL_SEND_STATES, Intent, Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.operation import INT64_MAX, Operation, Resource

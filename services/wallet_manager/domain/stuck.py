@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.wallet_manager.domain.sends import Send
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_sends import SendState
 
 STUCK_AFTER_MS: Final = 60_000
 """A send that comes on is never in one state for longer, but for its way into a solid block."""

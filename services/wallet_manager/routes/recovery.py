@@ -6,7 +6,7 @@ from services.wallet_manager.domain.recovery import ClaimState, NotClaimable
 from services.wallet_manager.routes.callers import Admin, Limit, Reader, Service
 from services.wallet_manager.service.views import unclaimed_view
 from shared.errors import BadCursor, InvalidFields, NotFound, Unavailable
-from shared.models.wallet_manager import (
+from shared.models.wallet_books import (
     DecisionRequest,
     RecoveryView,
     UnclaimedListView,

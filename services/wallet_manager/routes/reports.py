@@ -10,7 +10,8 @@ from services.wallet_manager.routes.callers import Admin, Reader, Service
 from services.wallet_manager.service.exports import FOREVER_MS
 from services.wallet_manager.service.views import finding_view, holdings_view, recomputed_view
 from shared.errors import InvalidFields, Unavailable
-from shared.models.wallet_manager import HoldingsView, RecomputedView, ReconciliationView
+from shared.models.wallet_books import RecomputedView, ReconciliationView
+from shared.models.wallet_manager import HoldingsView
 from shared.web.problems import declares
 
 router = APIRouter(prefix="/api/v1", tags=["books"])

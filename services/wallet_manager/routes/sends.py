@@ -15,7 +15,7 @@ from services.wallet_manager.routes.callers import Admin, Limit, Reader, SenderS
 from services.wallet_manager.service.views import send_view, stuck_view, unsigned_view
 from shared.errors import BadCursor, InvalidFields, NotFound, Unavailable
 from shared.feeds import MAX_PAGE, MAX_WAIT_S, FeedLost, FeedReset
-from shared.models.wallet_manager import (
+from shared.models.wallet_sends import (
     CancelRequest,
     SendListView,
     SendLookupRequest,

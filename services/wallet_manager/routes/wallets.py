@@ -29,6 +29,7 @@ from services.wallet_manager.service.views import (
     wallet_view,
 )
 from shared.errors import BadCursor, InvalidFields, KeyRequired, KeyReused, Unavailable
+from shared.models.wallet_books import TransactionsView
 from shared.models.wallet_manager import (
     AddressesRequest,
     AddressesView,
@@ -36,7 +37,6 @@ from shared.models.wallet_manager import (
     AddressView,
     BalanceView,
     LockRequest,
-    TransactionsView,
     WalletChange,
     WalletListView,
     WalletRequest,

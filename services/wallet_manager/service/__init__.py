@@ -21,8 +21,9 @@ from services.wallet_manager.service.wallets import Wallets
 from services.wallet_manager.service.watches import Watches
 from shared.alarms import Alarms
 from shared.feeds import FeedFollower, FeedSource
-from shared.models.tron_client import TransactionView, TransferView
-from shared.models.wallet_manager import SendView
+from shared.models.tron_client import TransferView
+from shared.models.tron_transactions import TransactionView
+from shared.models.wallet_sends import SendView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

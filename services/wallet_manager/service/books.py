@@ -38,13 +38,10 @@ from services.wallet_manager.store.schema import JOURNAL
 from shared.alarms import Alarms
 from shared.clock import Clock
 from shared.logs import get_logger
-from shared.models.tron_client import (
-    TransactionState,
-    TransactionView,
-    TransferState,
-    TransferView,
-)
-from shared.models.wallet_manager import SendState, WalletStatus
+from shared.models.tron_client import TransferState, TransferView
+from shared.models.tron_transactions import TransactionState, TransactionView
+from shared.models.wallet_manager import WalletStatus
+from shared.models.wallet_sends import SendState
 from shared.models.wire import BlockRef, FeedView
 from shared.money import Currency
 from shared.tron.address import Address

@@ -31,8 +31,9 @@ from shared.alarms import Alarms
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.logs import get_logger
-from shared.models.tron_client import OutgoingTransactionView, SigningContextView
-from shared.models.wallet_manager import SendState
+from shared.models.tron_client import SigningContextView
+from shared.models.tron_transactions import OutgoingTransactionView
+from shared.models.wallet_sends import SendState
 from shared.storage import Leased, Page
 from shared.tron.decoding import DecodedTransaction, UnexpectedBytes, decode_raw_data
 

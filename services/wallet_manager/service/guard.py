@@ -7,7 +7,7 @@ from typing import Protocol
 from services.wallet_manager.domain.sends import Hold, Send
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.store.changes import Change
-from shared.models.wallet_manager import Intent
+from shared.models.wallet_sends import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,9 @@ from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.ids import NewId
 from shared.logs import get_logger
-from shared.models.tron_client import (
-    SigningContextView,
-    StoredTransactionsView,
-    StoredTransactionView,
-)
-from shared.models.wallet_manager import SendState
+from shared.models.tron_client import SigningContextView
+from shared.models.tron_transactions import StoredTransactionsView, StoredTransactionView
+from shared.models.wallet_sends import SendState
 from shared.tron.address import Address
 from shared.tron.decoding import DecodedTransaction, UnexpectedBytes, decode_raw_data
 

@@ -25,7 +25,7 @@ from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import Forbidden, Problem
 from shared.ids import NewId, send_key, split_send_key
-from shared.models.wallet_manager import (
+from shared.models.wallet_sends import (
     NEGATIVE_SEND_STATES,
     Intent,
     SendKind,

@@ -25,8 +25,8 @@ from shared.clock import Clock
 from shared.errors import Problem
 from shared.ids import fingerprint
 from shared.logs import get_logger
-from shared.models.tron_client import BroadcastingView, MayLandView
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import BroadcastingView, MayLandView
+from shared.models.wallet_sends import SendState
 from shared.storage import MAX_ROWS, StorageError, Unit
 from shared.tron.address import Address
 

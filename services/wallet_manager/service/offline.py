@@ -25,13 +25,9 @@ from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.logs import get_logger
-from shared.models.tron_client import (
-    AccountView,
-    OutgoingTransactionView,
-    OutgoingView,
-    SigningContextView,
-)
-from shared.models.wallet_manager import SendState
+from shared.models.tron_client import AccountView, SigningContextView
+from shared.models.tron_transactions import OutgoingTransactionView, OutgoingView
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.signing import InvalidSignature, recover_address

@@ -10,7 +10,7 @@ from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.errors import BadCursor, NotFound
 from shared.logs import get_logger
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_sends import SendState
 from shared.storage import Page
 
 log = get_logger(__name__)

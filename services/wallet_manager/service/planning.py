@@ -22,7 +22,7 @@ from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.guard import Desk, Objection
 from services.wallet_manager.service.rules import SigningRules
 from shared.models.tron_client import CallRequest, CallView, SigningContextView
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency, format_base_units
 from shared.tron import abi
 from shared.tron.address import EVM_LENGTH, Address, address_from_bytes

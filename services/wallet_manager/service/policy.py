@@ -39,7 +39,7 @@ from services.wallet_manager.store.schema import APPROVALS, POLICIES, SPENT
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.ids import fingerprint
-from shared.models.wallet_manager import Intent, SendState
+from shared.models.wallet_sends import Intent, SendState
 from shared.storage import MAX_ROWS, StaleRecord, Tally, written
 
 OPERATORS_TO_PROVE: Final = 2

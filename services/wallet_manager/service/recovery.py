@@ -18,7 +18,8 @@ from services.wallet_manager.service.indexes import Indexes
 from services.wallet_manager.store import WalletStore
 from shared.alarms import Alarms
 from shared.logs import get_logger
-from shared.models.tron_client import OutgoingView, SigningContextView, TransactionView
+from shared.models.tron_client import SigningContextView
+from shared.models.tron_transactions import OutgoingView, TransactionView
 from shared.models.wire import FeedView, time_or_none
 from shared.storage import Leased, StaleRecord
 from shared.tron.address import Address

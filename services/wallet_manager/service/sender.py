@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from services.wallet_manager.service.intake import Intake
 from services.wallet_manager.service.signing import Signing
 from services.wallet_manager.service.submission import Submission
-from shared.models.wallet_manager import Intent, SendResult
+from shared.models.wallet_sends import Intent, SendResult
 
 
 class Sender:

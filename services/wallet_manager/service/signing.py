@@ -28,7 +28,8 @@ from shared.clock import MS_PER_S, Clock, rfc3339
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.tron_client import CallView, SigningContextView
-from shared.models.wallet_manager import SendState, WalletStatus
+from shared.models.wallet_manager import WalletStatus
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.storage import DuplicateRecord, Leased
 from shared.tron.address import Address

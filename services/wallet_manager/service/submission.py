@@ -12,8 +12,8 @@ from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
 from shared.logs import get_logger
-from shared.models.tron_client import SignedTransaction, SubmittedView
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import SignedTransaction, SubmittedView
+from shared.models.wallet_sends import SendState
 from shared.peers.caller import PeerRefused
 
 log = get_logger(__name__)

@@ -12,22 +12,26 @@ from services.wallet_manager.domain.wallets import DepositAddress, Wallet
 from services.wallet_manager.service.holdings import Holdings
 from shared.clock import rfc3339
 from shared.models.tron_client import SigningContextView
+from shared.models.wallet_books import (
+    FindingView,
+    JournalLine,
+    RecomputedView,
+    UnclaimedView,
+    WrongPositionView,
+)
 from shared.models.wallet_manager import (
     AddressView,
     BalanceView,
-    FindingView,
     HoldingsView,
     HoldingView,
-    JournalLine,
-    RecomputedView,
+    WalletView,
+)
+from shared.models.wallet_sends import (
     RefusalView,
     SendParams,
     SendView,
     StuckSendView,
-    UnclaimedView,
     UnsignedView,
-    WalletView,
-    WrongPositionView,
 )
 from shared.models.wire import time_or_none
 from shared.money import format_base_units

@@ -30,6 +30,7 @@ from services.wallet_manager.store.schema import (
     KEY_RINGS,
     POSITIONS,
     RUNS,
+    SCHEMA,
     SECRETS,
     SENDS,
     UNCLAIMED,
@@ -46,7 +47,8 @@ from services.wallet_manager.vault import (
     SealedSecret,
     SealedSeed,
 )
-from shared.models.wallet_manager import FINAL_SEND_STATES, SendState, WalletRole
+from shared.models.wallet_manager import WalletRole
+from shared.models.wallet_sends import FINAL_SEND_STATES, SendState
 from shared.money import Currency
 from shared.storage import (
     MAX_ROWS,
@@ -61,6 +63,8 @@ from shared.storage import (
 )
 from shared.storage.schema import R
 from shared.tron.address import Address
+
+__all__ = ["SCHEMA", "UNDER_WAY", "WalletStore"]
 
 UNDER_WAY: Final = (
     SendState.AWAITING_SIGNATURE,

@@ -27,7 +27,7 @@ from services.wallet_manager.store.schema import (
     WALLETS,
     Cursor,
 )
-from shared.models.wallet_manager import SendView
+from shared.models.wallet_sends import SendView
 from shared.storage import (
     Lease,
     Tally,

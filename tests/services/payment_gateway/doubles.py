@@ -23,16 +23,14 @@ from shared.feeds import FeedLost, FeedReset
 from shared.ids import new_id
 from shared.models.payment_gateway import InvoiceRequest, InvoiceView, WebhookRequest, WebhookView
 from shared.models.tron_client import TransferSource, TransferState, TransferView
-from shared.models.wallet_manager import (
-    AddressRequest,
-    AddressView,
+from shared.models.wallet_manager import AddressRequest, AddressView, WalletView
+from shared.models.wallet_sends import (
     Purpose,
     SendKind,
     SendLookupView,
     SendParams,
     SendState,
     SendView,
-    WalletView,
 )
 from shared.models.wire import BlockRef, ConsumerView, FeedItem, FeedView
 from shared.money import Currency, format_base_units

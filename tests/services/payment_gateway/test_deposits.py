@@ -9,7 +9,7 @@ from shared.clock import MS_PER_S
 from shared.errors import Unavailable
 from shared.models.payment_gateway import InvoiceState
 from shared.models.tron_client import TransferState
-from shared.models.wallet_manager import INTERNAL_PURPOSES, Purpose
+from shared.models.wallet_sends import INTERNAL_PURPOSES, Purpose
 from shared.money import Currency
 from shared.peers.caller import PeerRefused
 from tests.services.payment_gateway.doubles import ADA, COIN, Gateway, block, transfer

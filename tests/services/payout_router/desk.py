@@ -13,7 +13,7 @@ from shared.access import Role
 from shared.clock import HeldClock
 from shared.models.payout_router import PayoutRouterName
 from shared.models.usdt_manager import PreflightRequest, PreflightView, TransferNeeds
-from shared.models.wallet_manager import Intent, SendResult
+from shared.models.wallet_sends import Intent, SendResult
 from shared.money import Currency
 from shared.storage import SqliteStorage, Stamp
 from shared.tron.address import Address

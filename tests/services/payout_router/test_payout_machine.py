@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.payout_router.domain import OPEN, Payout, PayoutRefused, PayoutState
-from shared.models.wallet_manager import FINAL_SEND_STATES, SendProblem, SendState
+from shared.models.wallet_sends import FINAL_SEND_STATES, SendProblem, SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage

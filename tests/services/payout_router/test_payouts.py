@@ -16,7 +16,8 @@ from services.payout_router.domain import (
 from shared.access import Role
 from shared.errors import KeyReused, NotFound
 from shared.models.payout_router import PayoutRouterName, PayoutStatus
-from shared.models.wallet_manager import SendProblem, SendState, WalletStatus
+from shared.models.wallet_manager import WalletStatus
+from shared.models.wallet_sends import SendProblem, SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from tests.services.payout_router.desk import USDT, Desk, desk_on, open_storage, order

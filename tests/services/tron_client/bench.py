@@ -76,7 +76,7 @@ from shared.ids import new_id
 from shared.ledger_clock import LedgerClock
 from shared.metrics import Metrics
 from shared.models.alarms import Severity
-from shared.models.tron_client import SignedTransaction
+from shared.models.tron_transactions import SignedTransaction
 from shared.money import Currency
 from shared.storage import Event, Feed, SqliteStorage, Stamp
 from shared.tron.address import Address, parse_address

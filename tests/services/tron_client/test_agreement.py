@@ -15,7 +15,7 @@ from services.tron_client.domain.credits import DAY_MS, RETRY_MS, CreditPolicy
 from services.tron_client.scanner.agreement import DISAGREEMENT, WAITING
 from services.tron_client.scanner.witnesses import SIGNED_TWICE
 from shared.errors import Problem
-from shared.models.tron_client import TransactionState
+from shared.models.tron_transactions import TransactionState
 from shared.money import Currency
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,

@@ -14,7 +14,7 @@ from services.tron_client.domain.broadcasting import STOP_FILE
 from services.tron_client.domain.reactions import REACTIONS, Reaction, reaction_to
 from services.tron_client.domain.transactions import Tracked
 from services.tron_client.tracker import HeldBack
-from shared.models.tron_client import BroadcastOutcome
+from shared.models.tron_transactions import BroadcastOutcome
 from shared.storage import StorageError
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,

@@ -9,7 +9,7 @@ import pytest
 
 from devnet.address import to_base58
 from shared.access import Scope
-from shared.models.tron_client import SubmitRequest
+from shared.models.tron_transactions import SubmitRequest
 from tests.services.tron_client.bench import World, request_for
 from tests.services.tron_client.calling import Caller, called
 

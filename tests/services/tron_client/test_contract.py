@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from shared.access import Role, Scope
-from shared.models.tron_client import SubmitRequest
+from shared.models.tron_transactions import SubmitRequest
 from shared.web.streams import Streams
 from tests.schema import mismatches
 from tests.services.tron_client.bench import BLOCKS_TO_SOLID, TOKEN, World, request_for, text

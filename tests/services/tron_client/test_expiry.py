@@ -10,7 +10,7 @@ import pytest
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.store.schema import TRANSACTION_FEED, TRANSACTIONS
 from services.tron_client.tracker.expiry import UNPROVABLE
-from shared.models.tron_client import BroadcastOutcome
+from shared.models.tron_transactions import BroadcastOutcome
 from shared.storage import Unit
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devnet.chain_pb2 import Transaction
 from services.tron_client.domain.transactions import transaction_view
-from shared.models.tron_client import ReceiptView
+from shared.models.tron_transactions import ReceiptView
 from tests.services.tron_client.bench import BLOCKS_TO_SOLID, Bench
 from tests.services.tron_client.staking import (
     SUN_PER_TRX,

@@ -14,7 +14,7 @@ from devnet.genesis import GENESIS_BLOCK_ID
 from services.tron_client.app import create
 from services.tron_client.settings import Settings
 from shared.access import Role, Scope
-from shared.models.tron_client import SubmitRequest
+from shared.models.tron_transactions import SubmitRequest
 from shared.web.runtime import Runtime
 from shared.web.streams import Streams
 from tests.services.tron_client.bench import (

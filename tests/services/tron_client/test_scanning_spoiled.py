@@ -10,7 +10,7 @@ import pytest
 
 from services.tron_client.domain.blocks import ForkBelowSolid
 from shared.errors import Problem
-from shared.models.tron_client import TransactionState
+from shared.models.tron_transactions import TransactionState
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,

@@ -20,7 +20,7 @@ from devnet.chain_pb2 import (
 from devnet.keys import Key as Signer
 from services.tron_client.domain.submissions import NotATransaction
 from services.tron_client.node.errors import NodeUnavailable
-from shared.models.tron_client import BroadcastOutcome
+from shared.models.tron_transactions import BroadcastOutcome
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,

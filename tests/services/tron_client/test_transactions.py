@@ -21,7 +21,7 @@ from services.tron_client.domain.submissions import (
 )
 from services.tron_client.domain.transactions import Outcome, UnknownTransaction
 from services.tron_client.store.schema import TRANSACTION_FEED
-from shared.models.tron_client import BroadcastOutcome
+from shared.models.tron_transactions import BroadcastOutcome
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,

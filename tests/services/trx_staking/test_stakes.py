@@ -17,7 +17,7 @@ from shared.clock import HeldClock
 from shared.errors import KeyReused, NotFound
 from shared.models.tron_client import AccountView, FrozenView, ResourcesView, UnfreezingView
 from shared.models.trx_staking import StakeAction, StakeState
-from shared.models.wallet_manager import SendProblem, SendState
+from shared.models.wallet_sends import SendProblem, SendState
 from shared.money import Sun
 from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage, Stamp

@@ -21,7 +21,7 @@ from shared.models.tron_client import (
     SigningContextView,
 )
 from shared.models.usdt_manager import PlannedTransfer, PreflightRequest
-from shared.models.wallet_manager import Intent, Origin, Purpose, SendKind, SendParams
+from shared.models.wallet_sends import Intent, Origin, Purpose, SendKind, SendParams
 from shared.models.wire import BlockRef
 from shared.money import Sun
 from shared.storage import SqliteStorage, Stamp

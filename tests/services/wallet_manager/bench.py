@@ -15,15 +15,8 @@ from services.wallet_manager.cli import make_seed
 from services.wallet_manager.settings import Settings
 from shared.access import Scope
 from shared.clock import HeldClock
-from shared.models.tron_client import (
-    CallsRequest,
-    CallsView,
-    StoredTransactionsView,
-    SubmitRequest,
-    SubmitView,
-    TransferView,
-    WatchRequest,
-)
+from shared.models.tron_client import CallsRequest, CallsView, TransferView, WatchRequest
+from shared.models.tron_transactions import StoredTransactionsView, SubmitRequest, SubmitView
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.web.runtime import Runtime

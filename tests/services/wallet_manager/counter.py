@@ -14,7 +14,7 @@ from services.wallet_manager.service import WalletManager
 from services.wallet_manager.settings import Settings
 from shared.access import Role, Scope
 from shared.clock import HeldClock
-from shared.models.wallet_manager import Intent
+from shared.models.wallet_sends import Intent
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.web.runtime import Runtime

@@ -6,7 +6,8 @@ from typing import Any
 
 from services.wallet_manager.domain.sends import Send
 from shared.clock import HeldClock
-from shared.models.tron_client import (
+from shared.models.tron_client import TransferView
+from shared.models.tron_transactions import (
     OutgoingView,
     SignedTransaction,
     StoredTransactionsView,
@@ -14,9 +15,8 @@ from shared.models.tron_client import (
     SubmittedView,
     TransactionState,
     TransactionView,
-    TransferView,
 )
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage

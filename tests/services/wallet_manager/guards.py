@@ -12,7 +12,7 @@ from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.killswitch import KillSwitch
 from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
 from shared.ledger_clock import LedgerClock
-from shared.models.tron_client import BroadcastingView, MayLandView
+from shared.models.tron_transactions import BroadcastingView, MayLandView
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.tron.address import Address

@@ -18,7 +18,7 @@ from services.wallet_manager.vault import Vault, new_seed
 from shared.clock import HeldClock
 from shared.errors import Problem
 from shared.ledger_clock import LedgerClock
-from shared.models.wallet_manager import Intent, SendKind
+from shared.models.wallet_sends import Intent, SendKind
 from shared.models.wire import FeedView
 from shared.money import Currency
 from shared.storage import Storage, StorageError

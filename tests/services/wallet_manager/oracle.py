@@ -10,8 +10,8 @@ from typing import Final
 
 from services.wallet_manager.domain.rulebook import Caps
 from services.wallet_manager.domain.sends import Send
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import SendKind
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from tests.services.wallet_manager.fates import WORST_FEES_SUN, OnChain
 from tests.services.wallet_manager.till import LIFETIME_MS

@@ -15,7 +15,7 @@ from services.wallet_manager.app import NAME, create
 from services.wallet_manager.cli import make_seed
 from services.wallet_manager.settings import Settings
 from shared.access import Role, Scope
-from shared.models.wallet_manager import FINAL_SEND_STATES
+from shared.models.wallet_sends import FINAL_SEND_STATES
 from shared.web.runtime import Runtime
 from tests.services.tron_client.bench import BLOCKS_TO_SOLID, Wire, World
 from tests.services.wallet_manager.till import MASTER_KEY, TRX

@@ -14,15 +14,10 @@ from services.wallet_manager.domain.sends import ALLOWED, IllegalTransition, Sen
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from services.wallet_manager.service.views import balance_view
-from shared.models.tron_client import TransactionState, TransactionView, TransferState
-from shared.models.wallet_manager import (
-    AddressRequest,
-    Purpose,
-    SendKind,
-    SendState,
-    WalletRequest,
-    WalletStatus,
-)
+from shared.models.tron_client import TransferState
+from shared.models.tron_transactions import TransactionState, TransactionView
+from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
+from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.storage import StorageError
 from shared.tron.address import Address

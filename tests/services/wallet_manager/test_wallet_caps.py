@@ -14,8 +14,8 @@ from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.policy import load_tallies
 from shared.clock import HeldClock
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import SendKind, SendProblem, SendState
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_sends import SendKind, SendProblem, SendState
 from shared.money import Currency
 from shared.storage import Storage
 from tests.services.wallet_manager.guards import TRX_CAPS, USDT_CAPS, Guards, guarded, rulebook

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from shared.config import process_environment
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from tests.services.wallet_manager.fates import WORST_FEES_SUN
 from tests.services.wallet_manager.machine import NAMES, Fuse

@@ -10,7 +10,7 @@ import pytest
 
 from services.wallet_manager.service.custody import MAX_LOOKS
 from shared.models.tron_client import UnfreezingView, VoteView
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.signing import SigningKey

@@ -19,7 +19,7 @@ from services.wallet_manager.settings import Settings
 from shared.access import GATEWAY_TOKEN_SERVICES, Role, Scope
 from shared.auth import OPERATOR
 from shared.clock import MS_PER_S, HeldClock
-from shared.models.tron_client import BroadcastingView
+from shared.models.tron_transactions import BroadcastingView
 from shared.tron.signing import SigningKey
 from shared.web.runtime import Runtime
 from tests.services.wallet_manager.opening import opened_keystore

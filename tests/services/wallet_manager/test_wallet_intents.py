@@ -10,8 +10,8 @@ from services.wallet_manager.domain.policy import PolicyRefusal
 from services.wallet_manager.domain.sends import OrdinalTooEarly, SendKeyReused
 from services.wallet_manager.domain.wallets import UnknownWallet
 from shared.errors import Forbidden, Problem
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import (
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_sends import (
     NEGATIVE_SEND_STATES,
     Intent,
     Purpose,

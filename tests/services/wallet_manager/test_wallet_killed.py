@@ -20,7 +20,7 @@ from shared.access import Scope
 from shared.auth import ServiceIdentity
 from shared.clock import HeldClock
 from shared.config import process_environment
-from shared.models.wallet_manager import FINAL_SEND_STATES, Intent, SendKind, SendState
+from shared.models.wallet_sends import FINAL_SEND_STATES, Intent, SendKind, SendState
 from shared.tron.networks import Network
 from tests.services.wallet_manager.till import TRX, intent
 from tests.system.chain import ChainReader

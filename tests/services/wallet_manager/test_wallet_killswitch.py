@@ -17,8 +17,8 @@ from services.wallet_manager.service.submission import Submission
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import STOPS
 from shared.clock import HeldClock
-from shared.models.tron_client import MayLandView, TransactionState
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import MayLandView, TransactionState
+from shared.models.wallet_sends import SendState
 from shared.storage import Unit
 from tests.services.wallet_manager.guards import Guards, guarded, rulebook
 from tests.services.wallet_manager.till import (

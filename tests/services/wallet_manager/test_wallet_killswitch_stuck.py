@@ -15,8 +15,8 @@ from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.killswitch import KillSwitch
 from services.wallet_manager.store import WalletStore
 from shared.clock import HeldClock
-from shared.models.tron_client import BroadcastingView
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import BroadcastingView
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from tests.services.wallet_manager.guards import Guards, guarded, rulebook

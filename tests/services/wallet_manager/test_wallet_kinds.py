@@ -9,8 +9,9 @@ from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.sends import NotCancellable, SendKeyReused
 from services.wallet_manager.domain.wallets import Wallet
 from shared.errors import NotFound, Unavailable
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import (
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_manager import WalletRequest, WalletType
+from shared.models.wallet_sends import (
     Intent,
     KeyParam,
     Origin,
@@ -22,8 +23,6 @@ from shared.models.wallet_manager import (
     SendParams,
     SendState,
     VoteParam,
-    WalletRequest,
-    WalletType,
 )
 from shared.money import Currency
 from shared.tron.decoding import decode_raw_data

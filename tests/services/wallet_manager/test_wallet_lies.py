@@ -13,18 +13,16 @@ from pydantic import ValidationError
 from shared.clock import HeldClock
 from shared.errors import Unavailable
 from shared.models.tron_client import (
-    BroadcastOutcome,
     CallRequest,
     CallView,
     PermissionKeyView,
     PermissionsView,
     PermissionView,
-    SignedTransaction,
     SigningContextView,
-    SubmittedView,
     TransferView,
 )
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import BroadcastOutcome, SignedTransaction, SubmittedView
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.decoding import decode_raw_data

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from shared.money import Currency
 from tests.services.wallet_manager.watched import Watched
 

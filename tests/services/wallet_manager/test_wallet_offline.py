@@ -10,14 +10,9 @@ from services.wallet_manager.domain.sends import (
     NotCancellable,
     Send,
 )
-from shared.models.tron_client import (
-    PermissionKeyView,
-    PermissionsView,
-    PermissionView,
-    SignedTransaction,
-    TransactionState,
-)
-from shared.models.wallet_manager import SendState
+from shared.models.tron_client import PermissionKeyView, PermissionsView, PermissionView
+from shared.models.tron_transactions import SignedTransaction, TransactionState
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.decoding import decode_raw_data
 from shared.tron.signing import SigningKey

@@ -5,7 +5,7 @@ import pytest
 from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.policy import PolicyRefusal, check
 from shared.config import SERVICES
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from tests.services.wallet_manager.till import intent
 
 TRX, TOKEN = SendKind.TRX_TRANSFER, SendKind.TRC20_TRANSFER

@@ -22,7 +22,7 @@ from services.wallet_manager.domain.rulebook import (
 )
 from services.wallet_manager.domain.sends import Send
 from shared.config import SERVICES
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.money import Currency
 from shared.tron.address import Address
 from tests.services.wallet_manager.till import CUSTOMER, STRANGER, USDT

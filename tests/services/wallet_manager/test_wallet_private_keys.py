@@ -30,11 +30,11 @@ from shared.errors import InvalidFields, Unavailable
 from shared.models.wallet_manager import (
     AddressRequest,
     MessageText,
-    SendState,
     WalletRequest,
     WalletRole,
     WalletType,
 )
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.networks import Network
 from shared.tron.signing import SigningKey, verify_signature

@@ -6,7 +6,7 @@ import pytest
 
 from services.wallet_manager.domain.meaning import operation_of
 from services.wallet_manager.domain.reading import KINDS, facts_of, likely_purpose, meaning_of
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.tron.operation import (
     ApproveTrc20,
     CallContract,

@@ -15,8 +15,10 @@ from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import ALARM, Reconciliation
 from services.wallet_manager.store.schema import POSITIONS
 from shared.clock import rfc3339
-from shared.models.tron_client import TransactionState, TransferView
-from shared.models.wallet_manager import Purpose, SendKind, SendState, WalletRequest
+from shared.models.tron_client import TransferView
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_manager import WalletRequest
+from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.storage import Unit
 from tests.services.wallet_manager.till import (

@@ -23,8 +23,9 @@ from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.schema import SCHEMA
 from shared.clock import HeldClock
 from shared.errors import NotFound
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import AddressRequest, SendState
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_manager import AddressRequest
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.storage import SqliteStorage, Stamp

@@ -21,7 +21,7 @@ from services.wallet_manager.settings import Settings
 from shared.access import Role, Scope
 from shared.clock import HeldClock
 from shared.models.tron_client import PermissionKeyView, PermissionsView, PermissionView
-from shared.models.wallet_manager import Intent, Purpose, SendKind
+from shared.models.wallet_sends import Intent, Purpose, SendKind
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.signing import SigningKey

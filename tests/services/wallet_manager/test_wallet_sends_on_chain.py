@@ -11,7 +11,7 @@ from devnet.contracts.abi import selector_of
 from devnet.contracts.catalogue import LEVERS
 from devnet.control.contract_orders import ContractOrders
 from devnet.genesis import WITNESSES
-from shared.models.wallet_manager import SendKind
+from shared.models.wallet_sends import SendKind
 from tests.services.tron_client.bench import new_world
 from tests.services.wallet_manager.stand import DAY_MS, Json, Stand, standing
 from tests.services.wallet_manager.till import CUSTOMER, STRANGER, TRX, USDT

@@ -4,7 +4,7 @@ import pytest
 
 from services.wallet_manager.domain.books import Stirred, settlement, staked, unfreezing
 from services.wallet_manager.domain.sends import Send
-from shared.models.wallet_manager import Purpose, SendKind
+from shared.models.wallet_sends import Purpose, SendKind
 from shared.money import Currency
 from shared.tron.operation import Resource
 from tests.services.wallet_manager.till import CUSTOMER, STRANGER, USDT

@@ -11,8 +11,9 @@ from services.wallet_manager.domain.sends import STAMP_FLOOR_MS
 from services.wallet_manager.store.changes import Change
 from shared.clock import HeldClock
 from shared.errors import Unavailable
-from shared.models.tron_client import SigningContextView, TransactionState
-from shared.models.wallet_manager import Purpose, SendKind, SendState
+from shared.models.tron_client import SigningContextView
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.tron.decoding import decode_raw_data

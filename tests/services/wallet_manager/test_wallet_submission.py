@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.models.tron_client import (
+from shared.models.tron_transactions import (
     BroadcastOutcome,
     SignedTransaction,
     SubmittedView,
     TransactionState,
 )
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from tests.services.wallet_manager.till import (

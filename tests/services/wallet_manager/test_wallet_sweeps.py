@@ -9,15 +9,9 @@ import pytest
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.guard import Gate, Guard
 from shared.clock import HeldClock
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import (
-    AddressRequest,
-    Intent,
-    Purpose,
-    SendKind,
-    SendState,
-    WalletRequest,
-)
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_manager import AddressRequest, WalletRequest
+from shared.models.wallet_sends import Intent, Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.decoding import decode_raw_data

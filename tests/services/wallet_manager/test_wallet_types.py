@@ -7,13 +7,8 @@ from pydantic import ValidationError
 from services.wallet_manager.domain.branches import InvalidBranch, branch_from_xpub
 from services.wallet_manager.domain.wallets import AddressTaken, CannotSign, NoAddresses
 from shared.errors import InvalidFields
-from shared.models.wallet_manager import (
-    AddressRequest,
-    SendState,
-    WalletRequest,
-    WalletRole,
-    WalletType,
-)
+from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletRole, WalletType
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
 from shared.tron.hd import HARDENED, PrivateNode

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.wallet_manager.domain.sends import Send
-from shared.models.tron_client import SignedTransaction, TransactionState
-from shared.models.wallet_manager import SendKind, SendState
+from shared.models.tron_transactions import SignedTransaction, TransactionState
+from shared.models.wallet_sends import SendKind, SendState
 from shared.money import Currency
 from tests.services.wallet_manager.test_wallet_offline import LIFETIME_MS as OFFLINE_MS
 from tests.services.wallet_manager.test_wallet_offline import awaited

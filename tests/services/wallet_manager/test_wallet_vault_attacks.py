@@ -19,7 +19,7 @@ from services.wallet_manager.vault import Vault, VaultLocked, WrongMasterKey
 from services.wallet_manager.vault.records import KeyRing
 from services.wallet_manager.vault.wrapping import generation_of, new_argon2, stretch
 from shared.config import ConfigurationMissing
-from shared.models.wallet_manager import SendState
+from shared.models.wallet_sends import SendState
 from shared.storage import Unit
 from tests.services.wallet_manager.safe import (
     LEAST_MEMORY_MIB,

@@ -23,7 +23,8 @@ from services.wallet_manager.service.keeper import LOCKED, NeedsPassphrase
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.vault import Leaf, VaultLocked
 from shared.clock import HeldClock
-from shared.models.wallet_manager import AddressRequest, SendState, WalletRequest
+from shared.models.wallet_manager import AddressRequest, WalletRequest
+from shared.models.wallet_sends import SendState
 from tests.services.wallet_manager.safe import (
     Fuse,
     Killed,

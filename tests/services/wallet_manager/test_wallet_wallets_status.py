@@ -24,12 +24,12 @@ from shared.errors import Unavailable
 from shared.models.tron_client import AccountView, ResourcesView
 from shared.models.wallet_manager import (
     AddressRequest,
-    SendState,
     WalletChange,
     WalletRequest,
     WalletStatus,
     WalletType,
 )
+from shared.models.wallet_sends import SendState
 from shared.models.wire import BlockRef
 from shared.money import Currency, format_base_units
 from shared.storage import Unit

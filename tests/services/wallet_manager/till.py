@@ -34,24 +34,13 @@ from shared.ledger_clock import LedgerClock
 from shared.metrics import Metrics
 from shared.models.tron_client import (
     AccountView,
-    BroadcastOutcome,
     CallRequest,
     CallView,
     ChainParametersView,
     FrozenView,
-    LogView,
-    OutgoingTransactionView,
-    OutgoingView,
     PermissionsView,
-    ReceiptView,
     ResourcesView,
-    SignedTransaction,
     SigningContextView,
-    StoredTransactionsView,
-    StoredTransactionView,
-    SubmittedView,
-    TransactionState,
-    TransactionView,
     TransferSource,
     TransferState,
     TransferView,
@@ -61,16 +50,21 @@ from shared.models.tron_client import (
     WatchListView,
     WatchView,
 )
-from shared.models.wallet_manager import (
-    Intent,
-    Origin,
-    Purpose,
-    SendKind,
-    SendParams,
-    SendResult,
-    WalletRequest,
-    WalletRole,
+from shared.models.tron_transactions import (
+    BroadcastOutcome,
+    LogView,
+    OutgoingTransactionView,
+    OutgoingView,
+    ReceiptView,
+    SignedTransaction,
+    StoredTransactionsView,
+    StoredTransactionView,
+    SubmittedView,
+    TransactionState,
+    TransactionView,
 )
+from shared.models.wallet_manager import WalletRequest, WalletRole
+from shared.models.wallet_sends import Intent, Origin, Purpose, SendKind, SendParams, SendResult
 from shared.models.wire import BlockRef, FeedItem, FeedView
 from shared.money import Currency, format_base_units
 from shared.peers.caller import PeerRefused, PeerUnavailable

@@ -8,8 +8,8 @@ from services.wallet_manager.domain.recovery import Stage
 from services.wallet_manager.domain.sends import ENDED, Send
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.store.schema import ATTEMPTS, SENDS
-from shared.models.tron_client import TransactionState
-from shared.models.wallet_manager import SendState
+from shared.models.tron_transactions import TransactionState
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.storage import MAX_ROWS
 from tests.services.wallet_manager.fates import NEVER
