@@ -325,7 +325,7 @@ def node_http(
 ) -> NodePool:
     """Return a pool of one node."""
     treatment = Treatment(
-        genesis_block_id=genesis, timeout_s=1, connect_timeout_s=1, attempts=attempts
+        genesis_block_id=genesis, timeout_s=20, connect_timeout_s=20, attempts=attempts
     )
     node = NodeHttp(
         Endpoint(name=operator, operator=operator, url="http://node", concurrency=8),

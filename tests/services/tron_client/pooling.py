@@ -88,7 +88,7 @@ def pooled(
     times, metrics = times or Times(), Metrics()
     counters = NodeCounters(metrics)
     treatment = Treatment(
-        genesis_block_id=GENESIS, timeout_s=1, connect_timeout_s=1, attempts=attempts
+        genesis_block_id=GENESIS, timeout_s=20, connect_timeout_s=20, attempts=attempts
     )
     nodes = []
     for number, player in enumerate(players):

@@ -74,7 +74,7 @@ async def asking(
             concurrency=4,
             calls_per_s=calls_per_s,
         ),
-        Treatment(genesis_block_id=GENESIS, timeout_s=1, connect_timeout_s=1, attempts=attempts),
+        Treatment(genesis_block_id=GENESIS, timeout_s=20, connect_timeout_s=20, attempts=attempts),
         counters=NodeCounters(Metrics()),
         transport=httpx.MockTransport(play),
         now_ms=clock.now_ms,

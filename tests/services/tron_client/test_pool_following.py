@@ -67,7 +67,7 @@ def pool_over(world: World, **operators: httpx.AsyncBaseTransport) -> NodePool:
     """Return a pool of one node for each operator, asked in this order."""
     clock = world.devnet.node.clock
     treatment = Treatment(
-        genesis_block_id=GENESIS_BLOCK_ID, timeout_s=1, connect_timeout_s=1, attempts=1
+        genesis_block_id=GENESIS_BLOCK_ID, timeout_s=20, connect_timeout_s=20, attempts=1
     )
     counters = NodeCounters(Metrics())
     nodes = [
