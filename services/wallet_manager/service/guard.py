@@ -1,13 +1,11 @@
 """Who may object to a send, when it is taken on and when it is signed, and keep a record with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from services.wallet_manager.domain.sends import Hold, Send
-from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.store.changes import Change
-from shared.models.wallet_sends import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +23,22 @@ class Objection:
     is_final: bool = False
 
 
-class Gate(Protocol):
-    """Asked once for each new intent, before it is stored."""
+class Door(Protocol):
+    """One batch of intents at one gate: loaded once, asked for each."""
 
-    async def admit(
-        self, send: Send, *, intent: Intent, wallet: Wallet, caller: str, change: Change
-    ) -> Send:
-        """Return the send as it is to be stored, maybe in another state than queued.
+    async def admit(self, send: Send, *, caller: str, change: Change) -> None:
+        """Let a send in that is not stored yet.
 
         What is put into ``change`` is stored in the same commit. Raises a Problem to refuse it.
         """
+        ...
+
+
+class Gate(Protocol):
+    """Asked once for each new intent, before it is stored."""
+
+    async def open(self, wallet_ids: Iterable[str]) -> Door:
+        """Load what decides about sends of these wallets."""
         ...
 
 

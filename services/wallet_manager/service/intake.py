@@ -1,7 +1,7 @@
 """Taking intents on: each at most once per key, each stored before anything else happens."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from services.wallet_manager.domain import policy
 from services.wallet_manager.domain.meaning import (
@@ -16,12 +16,13 @@ from services.wallet_manager.domain.sends import (
     SendKeyReused,
     whole_units,
 )
-from services.wallet_manager.domain.wallets import UnknownWallet, Wallet
-from services.wallet_manager.service.guard import Gate
+from services.wallet_manager.domain.wallets import DepositAddress, UnknownWallet, Wallet
+from services.wallet_manager.service.guard import Door, Gate
 from services.wallet_manager.service.rules import SigningRules
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
+from services.wallet_manager.store.schema import ADDRESSES
 from shared.clock import Clock
 from shared.errors import Forbidden, Problem
 from shared.ids import NewId, send_key, split_send_key
@@ -34,6 +35,21 @@ from shared.models.wallet_sends import (
 )
 from shared.storage import StorageError
 from shared.tron.operation import InvalidOperation, Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payers:
+    """Who may pay the sends of a batch, and who decides on it.
+
+    Attributes:
+        wallets: by id, those that exist.
+        leaves: deposit addresses of ours that are named, by address.
+        doors: asked in this order.
+    """
+
+    wallets: Mapping[str, Wallet]
+    leaves: Mapping[str, DepositAddress]
+    doors: Sequence[Door]
 
 
 class Intake:
@@ -72,6 +88,7 @@ class Intake:
                 "sends are asked for by services; people go through payouts", rule="caller"
             )
         known = await self._store.sends_by_key([intent.send_key for intent in intents])
+        payers = await self._payers(intents)
         results: dict[int, SendResult] = {}
         fresh: dict[int, Send] = {}
         changes: dict[int, Change] = {}
@@ -82,7 +99,9 @@ class Intake:
                 if stored is None:
                     await self._check_ordinal(intent.send_key)
                     changes[position] = Change()
-                    fresh[position] = await self._admitted(intent, caller, changes[position])
+                    fresh[position] = await self._admitted(
+                        intent, payers, caller=caller, change=changes[position]
+                    )
                 else:
                     results[position] = _replay(intent, stored)
             except Problem as problem:
@@ -104,18 +123,27 @@ class Intake:
         sends = {send.id: send for send in (*by_key.values(), *by_id.values())}
         return list(sends.values()), {txid: one.send_id for txid, one in attempts.items()}
 
-    async def _admitted(self, intent: Intent, caller: str, change: Change) -> Send:
+    async def _payers(self, intents: Sequence[Intent]) -> Payers:
+        wallets = await self._store.wallets_by_id(intent.wallet_id for intent in intents)
+        from_ = [intent.from_address for intent in intents if intent.from_address is not None]
+        return Payers(
+            wallets=wallets,
+            leaves=await self._store.storage.get_many(ADDRESSES, list(dict.fromkeys(from_))),
+            doors=[await gate.open(wallets) for gate in self._gates],
+        )
+
+    async def _admitted(
+        self, intent: Intent, payers: Payers, *, caller: str, change: Change
+    ) -> Send:
         require_fitting(intent.kind, intent.params)
-        wallet = await self._store.wallet(intent.wallet_id)
+        wallet = payers.wallets.get(intent.wallet_id)
         if wallet is None:
             raise UnknownWallet("there is no such wallet", wallet_id=intent.wallet_id)
         wallet.require_sends()
         await self._check_ends(intent)
-        send = self._new_send(intent, wallet, leaf=await self._leaf(intent, wallet))
-        for gate in self._gates:
-            send = await gate.admit(
-                send, intent=intent, wallet=wallet, caller=caller, change=change
-            )
+        send = self._new_send(intent, wallet, leaf=_leaf(intent, wallet, payers))
+        for door in payers.doors:
+            await door.admit(send, caller=caller, change=change)
         change.send(send, send_view(send))
         return send
 
@@ -126,15 +154,6 @@ class Intake:
         ours = await self._store.owned([recipient]) if recipient else set()
         own = await self._store.wallet_by_address(recipient) if recipient in ours else None
         policy.check_ends(intent, is_to_own_wallet=own is not None, is_to_ours=bool(ours))
-
-    async def _leaf(self, intent: Intent, wallet: Wallet) -> int:
-        """Return which address of the wallet pays, 0 for its own; raises ImpossibleSend."""
-        if intent.from_address in {None, wallet.address}:
-            return 0
-        found = await self._store.address(intent.from_address)
-        if found is None or found.wallet_id != wallet.id:
-            raise ImpossibleSend("it is no deposit address of this wallet", field="from_address")
-        return found.index
 
     def _new_send(self, intent: Intent, wallet: Wallet, *, leaf: int) -> Send:
         self._check_contract(intent)
@@ -207,6 +226,16 @@ class Intake:
                 case StorageError():
                     raise outcome
         return results
+
+
+def _leaf(intent: Intent, wallet: Wallet, payers: Payers) -> int:
+    """Return which address of the wallet pays, 0 for its own; raises ImpossibleSend."""
+    if intent.from_address in {None, wallet.address}:
+        return 0
+    found = payers.leaves.get(intent.from_address)
+    if found is None or found.wallet_id != wallet.id:
+        raise ImpossibleSend("it is no deposit address of this wallet", field="from_address")
+    return found.index
 
 
 def _same_key(intent: Intent, fresh: dict[int, Send]) -> Send | None:

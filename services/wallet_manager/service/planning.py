@@ -52,9 +52,9 @@ class Round:
         simulations: what the contract calls take, by send.
         lanes: sends under way in each lane, oldest first.
         predecessors: sends that others wait for, by send key.
-        stamps: taken in this round, by owner.
-        looks_up_stamps: whether earlier ones are looked up; without it, the database refuses a round
-            that uses one again.
+        stamps: marks that are taken, by owner: first marks that were, and those of this round.
+        looks_up_stamps: whether the marks after those are looked up; without it, the database refuses
+            a round that uses one again.
     """
 
     now_ms: int

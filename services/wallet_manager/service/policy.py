@@ -29,7 +29,6 @@ from services.wallet_manager.domain.rulebook import (
     first_policy,
 )
 from services.wallet_manager.domain.sends import Attempt, Hold, Send
-from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
@@ -39,7 +38,7 @@ from services.wallet_manager.store.schema import APPROVALS, POLICIES, SPENT
 from shared.clock import Clock
 from shared.errors import NotFound
 from shared.ids import fingerprint
-from shared.models.wallet_sends import Intent, SendState
+from shared.models.wallet_sends import SendState
 from shared.storage import MAX_ROWS, StaleRecord, Tally, written
 
 OPERATORS_TO_PROVE: Final = 2
@@ -166,20 +165,51 @@ class PolicyGate:
         self._approvals = approvals
         self._audit = audit
 
-    async def admit(
-        self, send: Send, *, intent: Intent, wallet: Wallet, caller: str, change: Change
-    ) -> Send:
-        """Let an intent in that some policy in force could ever sign; large ones ask people.
+    async def open(self, wallet_ids: Iterable[str]) -> "PolicyDoor":
+        """Load the policies of these wallets."""
+        return PolicyDoor(
+            policies=await self._policies.of(wallet_ids),
+            in_force=self._policies.rules,
+            approvals=self._approvals,
+            audit=self._audit,
+        )
+
+
+class PolicyDoor:
+    """One batch of intents.
+
+    Args:
+        policies: by wallet.
+        in_force: the rules of a policy that hold now.
+        approvals: where large sends are asked for.
+        audit: writes down what is let in and what is refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: Mapping[str, Policy],
+        in_force: Callable[[Policy], Rulebook],
+        approvals: Approvals,
+        audit: Audit,
+    ) -> None:
+        self._policies = policies
+        self._in_force = in_force
+        self._approvals = approvals
+        self._audit = audit
+
+    async def admit(self, send: Send, *, caller: str, change: Change) -> None:
+        """Let a send in that some policy in force could ever sign; large ones ask people.
 
         Raises:
             PolicyRefusal: it never could; ``rule`` and the figures say why.
         """
-        rules = self._policies.rules(await self._policies.stored(wallet.id))
+        rules = self._in_force(self._policies[send.wallet_id])
         if (breach := standing_breach(send, rules)) is not None:
             await self._audit.note(
                 self._audit.decision(
                     Act.SEND_REFUSED,
-                    intent.send_key,
+                    send.send_key,
                     who=_asker(send),
                     why=breach.rule.value,
                     caller=caller,
@@ -210,7 +240,6 @@ class PolicyGate:
                 **_means(send),
             )
         )
-        return send
 
 
 class PolicyGuard:

@@ -1,6 +1,7 @@
 """From queued to signed: hold, attempt and state in one commit, and only then do bytes leave."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Protocol
@@ -23,7 +24,7 @@ from services.wallet_manager.service.views import prices_of, send_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import ATTEMPTS, SENDS
-from services.wallet_manager.vault import SignatureRefused, Signed, Vault
+from services.wallet_manager.vault import SignatureRefused, Signed, Vault, VaultLocked
 from shared.clock import MS_PER_S, Clock, rfc3339
 from shared.errors import Unavailable
 from shared.logs import get_logger
@@ -136,7 +137,9 @@ class Signing:
             round_ = await self._round(sends, simulations, context, now_ms)
             try:
                 await self._sign_round(leased, round_)
-            except DuplicateRecord as taken:  # of 600,000 marks one was used: nothing was stored
+            except (
+                DuplicateRecord
+            ) as taken:  # the mark after a used one was used: nothing was stored
                 if taken.index != "stamp":
                     raise
                 again = await self._round(sends, simulations, context, now_ms)
@@ -175,6 +178,7 @@ class Signing:
             lanes=await self._store.lanes(send.lane for send in sends if send.lane is not None),
             predecessors=await self._store.sends_by_key(after) if after else {},
             desks=[await guard.open(sends, now_ms=now_ms) for guard in self._guards],
+            stamps=await self._taken_stamps(sends, context),
         )
 
     async def _context(self, now_ms: int) -> SigningContextView:
@@ -245,14 +249,13 @@ class Signing:
         change.send(ended, send_view(ended))
 
     async def _sign_planned(self, send: Send, plan: FeePlan, round_: Round, change: Change) -> None:
-        number = send.attempt + 1
         signs_alone = self._signs_alone(send, round_)
         head_ms = round_.context.head.timestamp_ms
         lifetime_ms = self._rules.lifetime_ms if signs_alone else self._rules.offline_lifetime_ms
         terms = Terms(
             reference=_reference(round_.context),
             expiration_ms=head_ms + lifetime_ms,
-            timestamp_ms=await self._stamp(send, number, round_),
+            timestamp_ms=await self._stamp(send, round_),
             fee_limit_sun=plan.fee_limit_sun,
             permission_id=send.permission_id,
             memo=send.memo.encode(),
@@ -329,9 +332,21 @@ class Signing:
         news = send_view(later) if reason != send.waiting_for else None
         change.send(later, news)
 
-    async def _stamp(self, send: Send, number: int, round_: Round) -> int:
-        floor_ms = round_.context.head.timestamp_ms - STAMP_FLOOR_MS
-        stamp_ms = self._vault.stamp_ms(send.send_key, number, floor_of_ms=floor_ms)
+    async def _taken_stamps(
+        self, sends: Sequence[Send], context: SigningContextView
+    ) -> set[tuple[Address, int]]:
+        """Return which of the marks that these attempts begin at were used, of 600,000 in a window."""
+        with contextlib.suppress(VaultLocked):  # locked meanwhile: its guard keeps all of them back
+            marks = {(send.owner, self._first_stamp(send, context)) for send in sends}
+            return {mark for mark in marks if await self._is_stored(*mark)}
+        return set()
+
+    def _first_stamp(self, send: Send, context: SigningContextView) -> int:
+        floor_ms = context.head.timestamp_ms - STAMP_FLOOR_MS
+        return self._vault.stamp_ms(send.send_key, send.attempt + 1, floor_of_ms=floor_ms)
+
+    async def _stamp(self, send: Send, round_: Round) -> int:
+        stamp_ms = self._first_stamp(send, round_.context)
         while await self._is_taken(send.owner, stamp_ms, round_):
             stamp_ms += 1
         round_.stamps.add((send.owner, stamp_ms))
@@ -340,8 +355,9 @@ class Signing:
     async def _is_taken(self, owner: Address, stamp_ms: int, round_: Round) -> bool:
         if (owner, stamp_ms) in round_.stamps:
             return True
-        if not round_.looks_up_stamps:
-            return False
+        return round_.looks_up_stamps and await self._is_stored(owner, stamp_ms)
+
+    async def _is_stored(self, owner: Address, stamp_ms: int) -> bool:
         return await self._store.storage.find(ATTEMPTS, "stamp", owner, stamp_ms) is not None
 
 

@@ -124,6 +124,10 @@ class WalletStore:
         """Return a wallet by id."""
         return await self.storage.get(WALLETS, wallet_id)
 
+    async def wallets_by_id(self, ids: Iterable[str]) -> dict[str, Wallet]:
+        """Return those wallets that exist, by id."""
+        return await self.storage.get_many(WALLETS, sorted(set(ids)))
+
     async def wallet_by_address(self, address: Address) -> Wallet | None:
         """Return the wallet whose own address this is."""
         return await self.storage.find(WALLETS, "address", address)
