@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from shared.errors import Unavailable
 from shared.models.wire import BlockRef
 
@@ -39,8 +41,7 @@ class Anchor:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NativeTransfer:
+class NativeTransfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """TRX moved by a transaction itself, or by a contract that it called.
 
     Addresses are the 20 bytes that contracts see.
@@ -51,8 +52,7 @@ class NativeTransfer:
     amount_sun: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyTransaction:
+class BodyTransaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A transaction in a block's body.
 
     Attributes:
@@ -97,8 +97,7 @@ class Body:
     transactions: tuple[BodyTransaction, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class Log(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A log as a node prints it: hexadecimal, the contract without its prefix."""
 
     address: str
@@ -106,8 +105,7 @@ class Log:
     data: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a transaction did and cost.
 
     Attributes:
@@ -146,8 +144,7 @@ class Receipt:
         return not self.is_failed and self.result in {None, SUCCESS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
+class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A transaction with the receipt that belongs to it."""
 
     transaction: BodyTransaction

@@ -1,5 +1,6 @@
 """Decode what a node sends: exactly, and only where it can be read in one way."""
 
+import contextlib
 import json
 import math
 from typing import Any, Final, NoReturn
@@ -7,6 +8,9 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 _ESCAPE: Final = "\\u"
+_QUOTE: Final = b'"'
+_DECODER: Final = msgspec.json.Decoder()
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class Undecodable(ValueError):
@@ -20,6 +24,26 @@ def decode(content: bytes) -> Any:
         Undecodable: it is malformed, a name comes twice in one object, a number is not finite, text
             is no text, or it is nested so deeply that nothing a node says could be meant.
     """
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+        answer = _DECODER.decode(content)
+        if _is_all_of_it(answer, content):
+            return answer
+    return _decode_with_care(content)
+
+
+def _is_all_of_it(answer: Any, content: bytes) -> bool:
+    """Tell whether nothing was left out of a decoded answer, as the first of two like names is.
+
+    Where no character is escaped by its number, writing the answer again takes as many quotation
+    marks as were read, unless a name, which has two, went missing.
+    """
+    if _ESCAPE.encode() in content:
+        return False
+    return content.count(_QUOTE) == _ENCODER.encode(answer).count(_QUOTE)
+
+
+def _decode_with_care(content: bytes) -> Any:
+    """Decode as ``decode`` says, three times as slowly."""
     try:
         text = content.decode()
         answer = json.loads(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
 import httpx
@@ -66,6 +67,56 @@ def test_no_bytes_do_anything_but_decode_or_be_refused(content: bytes) -> None:
         decode(content)
     except Undecodable:
         return
+
+
+class Members(list[Any]):
+    """Names with values of one object, in which a name may come twice."""
+
+
+NAMES = st.sampled_from(["a", "b", 'a"', "\\", "é", "\u2028"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(st.tuples(NAMES, inner), max_size=4).map(Members)
+    ),
+    max_leaves=12,
+)
+SPACES = st.sampled_from(["", " ", "\t", "\r\n"])
+
+
+def written(value: Any, space: str, *, escaped: bool) -> str:
+    """Write JSON, a name as often as it comes."""
+    if isinstance(value, Members):
+        pairs = (
+            f"{json.dumps(name, ensure_ascii=escaped)}{space}:{space}{written(each, space, escaped=escaped)}"
+            for name, each in value
+        )
+        return "{" + f"{space},".join(pairs) + space + "}"
+    if isinstance(value, list):
+        items = (written(each, space, escaped=escaped) for each in value)
+        return "[" + f"{space},".join(items) + "]"
+    return json.dumps(value, ensure_ascii=escaped)
+
+
+def names_one_twice(value: Any) -> bool:
+    if isinstance(value, Members):
+        names = [name for name, _ in value]
+        return len(set(names)) < len(names) or any(names_one_twice(each) for _, each in value)
+    return isinstance(value, list) and any(map(names_one_twice, value))
+
+
+@given(VALUES, SPACES, st.booleans())
+def test_what_names_a_thing_once_is_read_exactly_and_what_names_it_twice_is_not(
+    value: Any,
+    space: str,
+    escaped: bool,  # noqa: FBT001 - drawn
+) -> None:
+    content = written(value, space, escaped=escaped).encode()
+    if names_one_twice(value):
+        with pytest.raises(Undecodable, match="twice"):
+            decode(content)
+    else:
+        assert decode(content) == json.loads(content)
 
 
 def node_that_sends(response: httpx.Response) -> httpx.MockTransport:
