@@ -338,7 +338,8 @@ class Signing:
         """Return which of the marks that these attempts begin at were used, of 600,000 in a window."""
         with contextlib.suppress(VaultLocked):  # locked meanwhile: its guard keeps all of them back
             marks = {(send.owner, self._first_stamp(send, context)) for send in sends}
-            return {mark for mark in marks if await self._is_stored(*mark)}
+            stored = await asyncio.gather(*(self._is_stored(*mark) for mark in marks))
+            return {mark for mark, is_stored in zip(marks, stored, strict=True) if is_stored}
         return set()
 
     def _first_stamp(self, send: Send, context: SigningContextView) -> int:
