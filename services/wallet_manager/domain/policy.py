@@ -66,7 +66,7 @@ def check_ends(intent: Intent, *, is_to_own_wallet: bool, is_to_ours: bool) -> N
 
     Args:
         intent: what is asked for.
-        is_to_own_wallet: the recipient is the own address of a wallet of ours.
+        is_to_own_wallet: the recipient is the own address of a wallet of ours that takes sweeps.
         is_to_ours: it is that or a deposit address.
     """
     purpose = intent.purpose

@@ -135,6 +135,15 @@ class Wallet:
         """True when the key kept here is all that a transaction of this wallet takes (hazard H7)."""
         return self.type in KEPT_HERE
 
+    @property
+    def takes_sweeps(self) -> bool:
+        """True where money that is swept here stays ours: its key is kept here, or it is the treasury.
+
+        Any address can be made a wallet whose key is elsewhere by whoever may make wallets, and no cap
+        bears on a sweep (hazard H18).
+        """
+        return self.signs_alone or self.role is WalletRole.TREASURY
+
     def own_key(self) -> KeyName:
         """Say which key of the vault is that of its address; raises CannotSign if it is elsewhere."""
         if self.type is WalletType.IMPORTED:

@@ -153,7 +153,8 @@ class Intake:
             recipient = None  # it may go to anybody, so that nobody looks
         ours = await self._store.owned([recipient]) if recipient else set()
         own = await self._store.wallet_by_address(recipient) if recipient in ours else None
-        policy.check_ends(intent, is_to_own_wallet=own is not None, is_to_ours=bool(ours))
+        is_to_own_wallet = own is not None and own.takes_sweeps
+        policy.check_ends(intent, is_to_own_wallet=is_to_own_wallet, is_to_ours=bool(ours))
 
     def _new_send(self, intent: Intent, wallet: Wallet, *, leaf: int) -> Send:
         self._check_contract(intent)

@@ -10,7 +10,7 @@ from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.guard import Gate, Guard
 from shared.clock import HeldClock
 from shared.models.tron_transactions import TransactionState
-from shared.models.wallet_manager import AddressRequest, WalletRequest
+from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletRole, WalletType
 from shared.models.wallet_sends import Intent, Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.tron.address import Address
@@ -124,6 +124,28 @@ async def test_h18_a_sweep_does_not_go_to_another_deposit_address(till: Till) ->
     wallet = await till.treasury()
     source, other = [await leaf(till, wallet, name) for name in ("one", "two")]
     assert await refused(till, sweep(wallet, source, recipient=other)) == "own_wallet"
+
+
+@pytest.mark.parametrize("type_", [WalletType.WATCH_ONLY, WalletType.COLD, WalletType.MULTISIG])
+async def test_h18_a_sweep_does_not_go_to_an_address_that_is_only_said_to_be_ours(
+    till: Till, type_: WalletType
+) -> None:
+    """No cap bears on a sweep, and who may make wallets may name any address as one."""
+    wallet = await till.treasury()
+    request = WalletRequest(user_id="eve", wallet_type=type_, address=STRANGER)
+    await till.wallets.create(request, principal=GATEWAY, key="k")
+    for source in (await leaf(till, wallet), None):
+        assert await refused(till, sweep(wallet, source, recipient=STRANGER)) == "own_wallet"
+
+
+async def test_a_sweep_goes_to_a_treasury_whose_key_is_elsewhere(till: Till) -> None:
+    request = WalletRequest(
+        user_id="op", wallet_type=WalletType.COLD, role=WalletRole.TREASURY, address=STRANGER
+    )
+    await till.wallets.create(request, principal="op", key="cold")
+    shop, _ = await till.wallets.create(WalletRequest(user_id="shop"), principal="op", key="shop")
+    send = await till.taken(sweep(shop, await leaf(till, shop), recipient=STRANGER))
+    assert send.recipient == STRANGER
 
 
 async def test_only_an_address_of_just_that_wallet_pays(till: Till) -> None:
