@@ -173,12 +173,14 @@ class KillSwitch:
     async def lift(self, scope: str, *, reason: str, by: str) -> StopReport:
         """Let it sign again; the report says where it is stopped still.
 
+        Only the stop that was there when it was asked for ends: one that comes meanwhile stays.
+
         Raises:
             ApprovalNeeded: people have to agree first.
             StorageError: it cannot be written down, so the stop stays.
         """
         async with self._turning:
-            change = Change()
+            meant, change = self._memory.get(scope), Change()
             await self._approvals.require(
                 change,
                 ApprovalKind.LIFT_STOP,
@@ -194,9 +196,12 @@ class KillSwitch:
                 unit.update(STOPS, replace(known, lifted=True))
             await self._store.record(unit, change.decisions)
             await asyncio.to_thread(self._path(scope).unlink, missing_ok=True)
-            self._memory.pop(scope, None)
+            if self._memory.get(scope) is meant:
+                self._memory.pop(scope, None)
+                log.warning("signing.resumed", scope=scope, by=by, reason=reason)
+            else:  # memory brings it back into the database, and tells tron-client
+                await self._write_file(scope)
             await self.load()
-            log.warning("signing.resumed", scope=scope, by=by, reason=reason)
             return StopReport(
                 scope=scope,
                 places=self.places(scope),

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,17 @@ async def opened(root: Path, quorums: int = 1) -> Desk:
     )
     await till.begins()
     return Desk(till=till, guards=made, folder=folder)
+
+
+class AgreedMeanwhile:
+    """Approvals that something else happens during."""
+
+    def __init__(self, act: Callable[[], Awaitable[object]]) -> None:
+        self._act = act
+
+    async def require(self, *given: object, **named: object) -> None:
+        del given, named
+        await self._act()
 
 
 @pytest.fixture
@@ -250,6 +261,28 @@ async def test_h23_a_lifted_stop_signs_again_and_is_written_down(desk: Desk) -> 
         ("stop.lifted", "bob", "found"),
     ]
     assert not (desk.folder / "stop").exists()
+
+
+async def test_h23_a_stop_that_comes_while_another_is_lifted_stays(desk: Desk) -> None:
+    meanwhile = AgreedMeanwhile(lambda: switch.stop(ALL, reason="theft again", by="bob"))
+    switch = KillSwitch(
+        store=desk.till.store,
+        audit=desk.guards.audit,
+        approvals=meanwhile,  # type: ignore[arg-type]
+        broadcaster=desk.guards.broadcaster,
+        clock=desk.till.clock,
+        folder=desk.folder,
+        books_lock=desk.till.books_lock,
+    )
+    await switch.stop(ALL, reason="theft", by="ada")
+
+    report = await switch.lift(ALL, reason="found", by="ada")
+
+    assert report.places == (StopPlace.MEMORY, StopPlace.FILE)
+    await switch.keep_up()
+    assert switch.places(ALL) == tuple(StopPlace)
+    assert switch.why(ALL) == "theft again"
+    assert desk.guards.broadcaster.stopped == {""}
 
 
 async def test_h23_where_two_have_to_agree_one_cannot_lift_it(tmp_path: Path) -> None:
