@@ -274,6 +274,7 @@ def _guards(
         preflight=_preflight(settings, runtime, decided, timekeeper),
         ledger=ledger,
         timekeeper=timekeeper,
+        books_lock=lock,
     )
 
 

@@ -53,7 +53,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """The guards of the keys, loaded once and kept up by two loops."""
+    """The guards of the keys, loaded once and kept up by two loops.
+
+    Attributes:
+        books_lock: held by a signing round from what it reads until it is stored.
+    """
 
     store: WalletStore
     audit: Audit
@@ -66,6 +70,7 @@ class Guards:
     preflight: Preflight
     ledger: LedgerClock
     timekeeper: Timekeeper
+    books_lock: asyncio.Lock
 
     async def load(self) -> None:
         """Read what is stored, and the clocks if tron-client is there."""
@@ -104,6 +109,8 @@ class Guards:
     async def set_lock(self, wallet: Wallet, *, is_locked: bool, reason: str, by: str) -> Wallet:
         """Stop a wallet from signing, or let it sign again; what was signed before is not touched.
 
+        Once it is locked nothing more is signed: a round that saw it unlocked is over by then.
+
         Raises:
             ApprovalNeeded: people have to agree to an unlock.
             Unavailable: the wallet was changed meanwhile.
@@ -125,7 +132,8 @@ class Guards:
         change.wallet(changed)
         change.decide(self.audit.decision(act, wallet.id, who=by, why=reason))
         try:
-            await self.store.commit(change)
+            async with self.books_lock:
+                await self.store.commit(change)
         except StaleRecord:
             raise Unavailable("it was changed meanwhile; try again", retry_after_s=1) from None
         log.warning("wallet.relocked", wallet_id=wallet.id, locked=is_locked, by=by, reason=reason)

@@ -1,12 +1,16 @@
 """What becomes of a wallet: named, put out of use, locked, archived."""
 
+import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.books import staked
+from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.domain.wallets import (
     TRANSITIONS,
     CannotSign,
@@ -18,8 +22,13 @@ from services.wallet_manager.domain.wallets import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.custody import Custody
+from services.wallet_manager.service.guards import Decided, Guards
 from services.wallet_manager.service.holdings import Holdings, Told
+from services.wallet_manager.service.keeper import KeeperDesk
+from services.wallet_manager.service.mainnet import Preflight
+from services.wallet_manager.service.policy import PolicyGate, PolicyGuard
 from services.wallet_manager.store.schema import POSITIONS
+from shared.clock import HeldClock
 from shared.errors import Unavailable
 from shared.models.tron_client import AccountView, ResourcesView
 from shared.models.wallet_manager import (
@@ -34,7 +43,18 @@ from shared.models.wire import BlockRef
 from shared.money import Currency, format_base_units
 from shared.storage import Unit
 from shared.tron.address import Address
-from tests.services.wallet_manager.till import CUSTOMER, Till, intent
+from tests.services.wallet_manager.guards import guarded
+from tests.services.wallet_manager.till import (
+    CUSTOMER,
+    Chain,
+    Till,
+    intent,
+    open_storage,
+    rules,
+    till_on,
+    vault,
+)
+from tests.support import START_MS
 
 WANTED = AddressRequest(request_id="r", purpose="invoice")
 LEGAL = {
@@ -303,3 +323,85 @@ async def test_a_wallet_is_not_archived_while_money_is_on_its_way_to_it(
     chain.is_away, chain.balance_sun = False, 0
     after = await custody.archive(wallet, by="ada", reason="closed")
     assert after.status is WalletStatus.ARCHIVED
+
+
+class LockedMeanwhile:
+    """A guard whose answer takes so long that a person locks the wallet before it comes."""
+
+    def __init__(self) -> None:
+        self.lock: Callable[[], Awaitable[object]] = nothing
+        self.locking: asyncio.Task[int] | None = None
+        self.till: Till | None = None
+
+    def reason(self) -> str | None:
+        return None
+
+    async def open(self, sends: Sequence[Send], *, now_ms: int) -> KeeperDesk:
+        del sends, now_ms
+        if self.locking is None:
+            self.locking = asyncio.create_task(self._locked())
+            await asyncio.wait({self.locking}, timeout=0.2)
+        return KeeperDesk(None)
+
+    async def _locked(self) -> int:
+        """Lock it, and say how much was signed when that was done."""
+        await self.lock()
+        assert self.till is not None
+        return await self.till.store.count(SendState.SIGNED)
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def test_nothing_is_signed_for_a_wallet_once_it_is_locked_whatever_was_under_way(
+    tmp_path: Path,
+) -> None:
+    storage, clock, meanwhile = await open_storage(tmp_path), HeldClock(START_MS), LockedMeanwhile()
+    till = till_on(
+        storage,
+        clock=clock,
+        chain=Chain(clock),
+        vault=vault(),
+        ids=itertools.count(1),
+        rules=rules(),
+        guards=[meanwhile],
+    )
+    meanwhile.till = till
+    made_up = await guarded(till, tmp_path, gates=[], guards=[])
+    guards = Guards(
+        store=till.store,
+        audit=made_up.audit,
+        approvals=made_up.approvals,
+        policies=made_up.policies,
+        decided=Decided(made_up.policies),
+        gate=PolicyGate(
+            policies=made_up.policies, approvals=made_up.approvals, audit=made_up.audit
+        ),
+        guard=PolicyGuard(
+            store=till.store,
+            policies=made_up.policies,
+            audit=made_up.audit,
+            ledger=made_up.ledger,
+            clock=clock,
+            operators=lambda: 2,
+        ),
+        switch=made_up.switch,
+        preflight=Preflight({}, is_enforced=False),
+        ledger=made_up.ledger,
+        timekeeper=till.timekeeper,
+        books_lock=till.books_lock,
+    )
+    await till.begins()
+    treasury = await till.treasury()
+    meanwhile.lock = lambda: guards.set_lock(treasury, is_locked=True, reason="theft", by="ada")
+    await till.accept(intent("one"))
+
+    await till.sender.sign_due()
+    assert meanwhile.locking is not None
+    at_return = await meanwhile.locking
+    await till.accept(intent("two"))
+    await till.sender.sign_due()
+
+    assert await till.store.count(SendState.SIGNED) == at_return
+    await storage.close()
