@@ -25,6 +25,8 @@ class Act(StrEnum):
     SEND_REFUSED = "send.refused"
     SEND_SIGNED = "send.signed"
     SEND_CANCELLED = "send.cancelled"
+    SEND_EXPORTED = "send.exported"
+    SEND_COMPLETED = "send.completed"
     POLICY_CHANGED = "policy.changed"
     APPROVAL_ASKED = "approval.asked"
     APPROVAL_GIVEN = "approval.given"

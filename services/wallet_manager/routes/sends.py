@@ -10,6 +10,7 @@ from services.wallet_manager.domain.sends import (
     NotAwaitingSignature,
     NotCancellable,
 )
+from services.wallet_manager.domain.stops import SigningStopped
 from services.wallet_manager.domain.wallets import CannotSign
 from services.wallet_manager.routes.callers import Admin, Limit, Reader, SenderService, Service
 from services.wallet_manager.service.views import send_view, stuck_view, unsigned_view
@@ -107,21 +108,27 @@ async def cancel(service: Service, caller: Admin, send_id: str, body: CancelRequ
 
 @router.get(
     "/sends/{send_id}/unsigned",
-    responses=declares(NotFound, NotAwaitingSignature, CannotSign, Unavailable),
+    responses=declares(NotFound, NotAwaitingSignature, CannotSign, SigningStopped, Unavailable),
 )
-async def unsigned(service: Service, _: Admin, send_id: str) -> UnsignedView:
+async def unsigned(service: Service, caller: Admin, send_id: str) -> UnsignedView:
     """Export a transaction to be signed elsewhere."""
-    return unsigned_view(await service.offline.unsigned(send_id))
+    return unsigned_view(await service.offline.unsigned(send_id, by=caller.name))
 
 
 @router.post(
     "/sends/{send_id}/signatures",
     responses=declares(
-        InvalidFields, NotFound, NotAwaitingSignature, ForeignSignature, CannotSign, Unavailable
+        InvalidFields,
+        NotFound,
+        NotAwaitingSignature,
+        ForeignSignature,
+        CannotSign,
+        SigningStopped,
+        Unavailable,
     ),
 )
 async def add_signatures(
-    service: Service, _: Admin, send_id: str, body: SignaturesRequest
+    service: Service, caller: Admin, send_id: str, body: SignaturesRequest
 ) -> UnsignedView:
     """Take signatures in that were made elsewhere; with enough of them it goes on its way."""
-    return unsigned_view(await service.offline.add(send_id, body.signatures))
+    return unsigned_view(await service.offline.add(send_id, body.signatures, by=caller.name))

@@ -53,7 +53,7 @@ class Site:
     Attributes:
         gates: asked once for each new intent.
         guards: asked in this order before anything is signed.
-        held_back: says why a wallet's signed sends are not handed over, or None.
+        held_back: says why a wallet's sends leave neither unsigned nor signed, or None.
         books_lock: held by whoever reads balances and writes on the strength of them.
     """
 
@@ -171,7 +171,14 @@ def assemble(site: Site) -> Parts:
             submission=submission,
         ),
         oversight=Oversight(store=store, clock=clock, books_lock=site.books_lock),
-        offline=Offline(store=store, chain=chain, clock=clock, books_lock=site.books_lock),
+        offline=Offline(
+            store=store,
+            chain=chain,
+            audit=site.audit,
+            clock=clock,
+            held_back=site.held_back,
+            books_lock=site.books_lock,
+        ),
         books=books,
         imports=imports,
         claims=claims,

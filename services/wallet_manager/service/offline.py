@@ -5,11 +5,12 @@ them may complete them until they expire, so only the chain ends them.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final, Protocol
 
+from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.awaited import Awaited
 from services.wallet_manager.domain.sends import (
     Attempt,
@@ -18,6 +19,8 @@ from services.wallet_manager.domain.sends import (
     NotAwaitingSignature,
     Send,
 )
+from services.wallet_manager.domain.stops import SigningStopped
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import WalletStore
@@ -57,28 +60,50 @@ class Chain(Protocol):
 
 
 class Offline:
-    """Exports unsigned transactions, takes signatures in and follows what left."""
+    """Exports unsigned transactions, takes signatures in and follows what left.
+
+    Args:
+        held_back: says why nothing is signed for a wallet, here or elsewhere, or None.
+    """
 
     def __init__(
-        self, *, store: WalletStore, chain: Chain, clock: Clock, books_lock: asyncio.Lock
+        self,
+        *,
+        store: WalletStore,
+        chain: Chain,
+        audit: Audit,
+        clock: Clock,
+        held_back: Callable[[str], str | None],
+        books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._chain = chain
+        self._audit = audit
         self._clock = clock
+        self._held_back = held_back
         self._books_lock = books_lock
 
-    async def unsigned(self, send_id: str) -> Awaited:
-        """Return what is to be signed elsewhere.
+    async def unsigned(self, send_id: str, *, by: str) -> Awaited:
+        """Return what is to be signed elsewhere; written down before it is shown.
 
         Raises:
             NotFound: there is no such send.
             NotAwaitingSignature: none of its transactions waits for a signature.
             CannotSign: its wallet is not active.
+            SigningStopped: somebody or something stopped the signing.
         """
+        awaited = await self._awaited(send_id)
+        exported = self._audit.decision(
+            Act.SEND_EXPORTED, send_id, who=by, txid=awaited.attempt.id, owner=awaited.send.owner
+        )
+        await self._audit.note(exported)
+        return awaited
+
+    async def _awaited(self, send_id: str) -> Awaited:
         send = await self._store.send(send_id)
         if send is None:
             raise NotFound("there is no such send", send_id=send_id)
-        await self._require_active(send.wallet_id)
+        await self._require_going(send.wallet_id)
         attempt = await self._store.attempt(send.txid) if send.txid else None
         if send.state is not SendState.AWAITING_SIGNATURE or attempt is None:
             raise NotAwaitingSignature(f"it is {send.state}", send_id=send_id)
@@ -88,8 +113,8 @@ class Offline:
             send=send, attempt=attempt, threshold=threshold, weights=weights, signers=signers
         )
 
-    async def add(self, send_id: str, signatures: Sequence[str]) -> Awaited:
-        """Take signatures in; with enough of them the transaction goes on its way.
+    async def add(self, send_id: str, signatures: Sequence[str], *, by: str) -> Awaited:
+        """Take signatures in, written down; with enough of them the transaction goes on its way.
 
         A signature that is there already is taken again without harm.
 
@@ -98,8 +123,9 @@ class Offline:
             NotAwaitingSignature: none of its transactions waits for a signature.
             ForeignSignature: one that no key of the permission made over these bytes; none is kept.
             CannotSign: its wallet is not active.
+            SigningStopped: somebody or something stopped the signing.
         """
-        awaited = await self.unsigned(send_id)
+        awaited = before = await self._awaited(send_id)
         for text in signatures:
             signer = _signer(awaited.attempt, bytes.fromhex(text))
             if signer not in awaited.weights:
@@ -110,7 +136,7 @@ class Offline:
                 continue
             attempt = replace(awaited.attempt, collected=(*awaited.attempt.collected, text))
             awaited = replace(awaited, attempt=attempt, signers=(*awaited.signers, signer))
-        await self._keep(awaited)
+        await self._keep(awaited, self._completed(awaited, before, by=by))
         return awaited
 
     async def follow(self) -> bool:
@@ -179,11 +205,23 @@ class Offline:
             refusal_detail="nobody completed its signatures in time; proved absent from the chain",
         )
 
-    async def _keep(self, awaited: Awaited) -> None:
+    def _completed(self, awaited: Awaited, before: Awaited, *, by: str) -> Decision:
+        signers = awaited.signers[len(before.signers) :]
+        return self._audit.decision(
+            Act.SEND_COMPLETED,
+            awaited.send.id,
+            who=by,
+            txid=awaited.attempt.id,
+            signers=", ".join(signers),
+            weight=f"{awaited.weight} of {awaited.threshold}",
+        )
+
+    async def _keep(self, awaited: Awaited, completed: Decision) -> None:
         now_ms = self._clock.now_ms()
         async with self._books_lock:
             change = Change()
             change.attempt(awaited.attempt)
+            change.decide(completed)
             after = awaited.send
             if awaited.is_complete:
                 after = replace(after.moved(SendState.SIGNED, at_ms=now_ms), due_ms=now_ms)
@@ -193,7 +231,9 @@ class Offline:
             change.send(after, send_view(after))
             await self._store.commit(change)
 
-    async def _require_active(self, wallet_id: str) -> None:
+    async def _require_going(self, wallet_id: str) -> None:
+        if (reason := self._held_back(wallet_id)) is not None:
+            raise SigningStopped(reason, scope=wallet_id)
         wallet = await self._store.wallet(wallet_id)
         if wallet is not None:
             wallet.require_active()

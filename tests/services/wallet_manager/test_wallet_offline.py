@@ -1,22 +1,39 @@
 """Bytes that leave unsigned: exported, completed elsewhere, followed until a verdict (H7)."""
 
+import itertools
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.sends import (
     ForeignSignature,
     NotAwaitingSignature,
     NotCancellable,
     Send,
 )
+from services.wallet_manager.domain.stops import SigningStopped
+from services.wallet_manager.service.audit import Audit
+from shared.clock import HeldClock
 from shared.models.tron_client import PermissionKeyView, PermissionsView, PermissionView
 from shared.models.tron_transactions import SignedTransaction, TransactionState
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.decoding import decode_raw_data
 from shared.tron.signing import SigningKey
-from tests.services.wallet_manager.till import TRX, Till, block, fate, intent
+from tests.services.wallet_manager.till import (
+    TRX,
+    Chain,
+    Till,
+    block,
+    fate,
+    intent,
+    open_storage,
+    rules,
+    till_on,
+    vault,
+)
 from tests.support import START_MS
 
 ONE, TWO, STRANGE = (SigningKey(bytes([number]) * 32) for number in (1, 2, 3))
@@ -50,7 +67,7 @@ async def signed_by(till: Till, send: Send, *keys: SigningKey) -> list[str]:
 
 async def test_h7_unsigned_bytes_are_an_attempt_with_its_hold(till: Till) -> None:
     send = await awaited(till)
-    exported = await till.offline.unsigned(send.id)
+    exported = await till.offline.unsigned(send.id, by="ada")
     said = decode_raw_data(bytes.fromhex(exported.attempt.raw_data))
 
     assert send.state is SendState.AWAITING_SIGNATURE
@@ -75,9 +92,9 @@ async def test_h7_signatures_are_collected_to_the_threshold(till: Till) -> None:
     send = await awaited(till)
     one, two = await signed_by(till, send, ONE, TWO)
 
-    assert not (await till.offline.add(send.id, [one, one])).is_complete
+    assert not (await till.offline.add(send.id, [one, one], by="ada")).is_complete
     assert (await till.read(send.send_key)).waiting_for == "signatures: 1 of 2 are there"
-    assert (await till.offline.add(send.id, [two])).is_complete
+    assert (await till.offline.add(send.id, [two], by="ada")).is_complete
     await till.sender.submit_signed()
 
     assert (await till.read(send.send_key)).state is SendState.SUBMITTED
@@ -92,8 +109,8 @@ async def test_h7_a_signature_of_nobody_who_may_sign_is_refused(till: Till) -> N
 
     for wrong in (strange, of_others, "00" * 65, "00" * 64, ""):
         with pytest.raises(ForeignSignature):
-            await till.offline.add(send.id, [one, wrong])
-    assert (await till.offline.unsigned(send.id)).signers == ()
+            await till.offline.add(send.id, [one, wrong], by="ada")
+    assert (await till.offline.unsigned(send.id, by="ada")).signers == ()
 
 
 async def test_h7_forged_permissions_get_nothing_signed_here(till: Till) -> None:
@@ -103,7 +120,7 @@ async def test_h7_forged_permissions_get_nothing_signed_here(till: Till) -> None
         owner=permission(0, 1, STRANGE), witness=None, active=[permission(2, 1, STRANGE)]
     )
     (forged,) = await signed_by(till, send, STRANGE)
-    await till.offline.add(send.id, [forged])
+    await till.offline.add(send.id, [forged], by="ada")
     (attempt,) = await till.attempts(send)
 
     assert attempt.signatures == [forged]
@@ -159,4 +176,54 @@ async def test_only_what_waits_for_signatures_is_exported(till: Till) -> None:
     send = await till.signed(intent())
 
     with pytest.raises(NotAwaitingSignature):
-        await till.offline.unsigned(send.id)
+        await till.offline.unsigned(send.id, by="ada")
+
+
+async def test_h7_what_leaves_and_what_comes_back_is_written_down(till: Till) -> None:
+    send = await awaited(till)
+    one, two = await signed_by(till, send, ONE, TWO)
+
+    await till.offline.unsigned(send.id, by="ada")
+    await till.offline.add(send.id, [one], by="bob")
+    await till.offline.add(send.id, [one, two], by="carol")
+
+    audit = Audit(store=till.store, clock=till.clock)
+    told = [each async for _, _, each in audit.decisions(after=0, limit=100)]
+    assert [
+        (each.act, each.subject, each.who, dict(each.facts).get("signers")) for each in told[-3:]
+    ] == [
+        (Act.SEND_EXPORTED, send.id, "ada", None),
+        (Act.SEND_COMPLETED, send.id, "bob", ONE.address),
+        (Act.SEND_COMPLETED, send.id, "carol", TWO.address),
+    ]
+    assert {dict(each.facts)["txid"] for each in told[-3:]} == {send.txid}
+    assert dict(told[-1].facts)["weight"] == "2 of 2"
+
+
+async def test_h23_nothing_leaves_to_be_signed_elsewhere_while_signing_is_stopped(
+    tmp_path: Path,
+) -> None:
+    stopped: list[str] = []
+    storage, clock = await open_storage(tmp_path), HeldClock(START_MS)
+    till = till_on(
+        storage,
+        clock=clock,
+        chain=Chain(clock),
+        vault=vault(),
+        ids=itertools.count(1),
+        rules=rules(),
+        held_back=lambda _: next(iter(stopped), None),
+    )
+    await till.begins()
+    send = await awaited(till)
+    (one,) = await signed_by(till, send, ONE)
+
+    stopped.append("theft")
+    with pytest.raises(SigningStopped):
+        await till.offline.unsigned(send.id, by="ada")
+    with pytest.raises(SigningStopped):
+        await till.offline.add(send.id, [one], by="ada")
+
+    stopped.clear()
+    assert (await till.offline.unsigned(send.id, by="ada")).signers == ()
+    await storage.close()
