@@ -47,5 +47,5 @@ async def decide(
 ) -> UnclaimedView:
     """Say which send a transaction was for, or that it was for none, so that others may be signed."""
     return unclaimed_view(
-        await service.claims.decide(txid, send_id=body.send_id, note=f"{caller.name}: {body.note}")
+        await service.claims.decide(txid, send_id=body.send_id, note=body.note, by=caller.name)
     )

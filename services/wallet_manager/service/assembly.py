@@ -97,6 +97,7 @@ def assemble(site: Site) -> Parts:
     store, chain, clock, rules = site.store, site.chain, site.clock, site.rules
     books = Books(
         store=store,
+        audit=site.audit,
         clock=clock,
         alarms=site.alarms,
         max_attempts=rules.max_attempts,
@@ -170,7 +171,7 @@ def assemble(site: Site) -> Parts:
             ),
             submission=submission,
         ),
-        oversight=Oversight(store=store, clock=clock, books_lock=site.books_lock),
+        oversight=Oversight(store=store, audit=site.audit, clock=clock, books_lock=site.books_lock),
         offline=Offline(
             store=store,
             chain=chain,

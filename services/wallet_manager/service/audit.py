@@ -58,15 +58,7 @@ class Audit:
         **facts: object,
     ) -> Decision:
         """Make a decision of now, with the id of the request under way; texts are cut to a length."""
-        return Decision(
-            act=act,
-            subject=subject[:MAX_TEXT_CHARACTERS],
-            who=who[:MAX_TEXT_CHARACTERS],
-            why=why[:MAX_TEXT_CHARACTERS],
-            at_ms=self._clock.now_ms(),
-            request_id=request_id.get(),
-            facts=tuple((name, str(fact)[:MAX_TEXT_CHARACTERS]) for name, fact in facts.items()),
-        )
+        return decided(act, subject, at_ms=self._clock.now_ms(), who=who, why=why, **facts)
 
     async def note(self, *decisions: Decision) -> None:
         """Write down decisions that change nothing else that is stored; raises StorageError."""
@@ -115,6 +107,21 @@ class Audit:
             return before.items[0]
         after = await storage.list(AUDIT_PAGES, "first", limit=1, at_least=number)
         return after.items[0] if after.items else None
+
+
+def decided(
+    act: Act, subject: str, *, at_ms: int, who: str = ITSELF, why: str = "", **facts: object
+) -> Decision:
+    """Make a decision of a moment, with the id of the request under way; texts are cut to a length."""
+    return Decision(
+        act=act,
+        subject=subject[:MAX_TEXT_CHARACTERS],
+        who=who[:MAX_TEXT_CHARACTERS],
+        why=why[:MAX_TEXT_CHARACTERS],
+        at_ms=at_ms,
+        request_id=request_id.get(),
+        facts=tuple((name, str(fact)[:MAX_TEXT_CHARACTERS]) for name, fact in facts.items()),
+    )
 
 
 async def verify(storage: Storage, *, anchors: Sequence[tuple[int, str]] = ()) -> Verified:

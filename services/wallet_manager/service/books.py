@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
+from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.books import (
     CHAIN,
     DEPOSIT,
@@ -29,6 +30,7 @@ from services.wallet_manager.domain.sends import (
     came_back,
     paid_as_meant,
 )
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.policy import SpentBack
 from services.wallet_manager.service.views import send_view
@@ -59,12 +61,14 @@ class Books:
         self,
         *,
         store: WalletStore,
+        audit: Audit,
         clock: Clock,
         alarms: Alarms,
         max_attempts: int,
         books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
+        self._audit = audit
         self._clock = clock
         self._alarms = alarms
         self._max_attempts = max_attempts
@@ -301,7 +305,7 @@ class Books:
         """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
         told = "an attempt that was proved absent is on chain; its wallet is locked"
         await self._alarms.raise_alarm("attempt_came_back", fate.txid, detail=told)
-        await self._lock(send.wallet_id, change)
+        await self._lock(send.wallet_id, change, why=f"{told}: {fate.txid}")
         held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
         if held is send:
             return send
@@ -319,12 +323,13 @@ class Books:
         await self._alarms.raise_alarm("transfer_unexplained", transfer.txid, detail=told)
         wallet_id = await self._store.wallet_id_of(transfer.sender)
         if wallet_id is not None:
-            await self._lock(wallet_id, change)
+            await self._lock(wallet_id, change, why=f"{told}: {transfer.txid}")
 
-    async def _lock(self, wallet_id: str, change: Change) -> None:
+    async def _lock(self, wallet_id: str, change: Change, *, why: str) -> None:
         wallet = await self._store.wallet(wallet_id)
         if wallet is not None and wallet.status is not WalletStatus.LOCKED:
             change.wallet(wallet.locked())
+            change.decide(self._audit.decision(Act.WALLET_LOCKED, wallet_id, why=why))
 
 
 def _always() -> bool:

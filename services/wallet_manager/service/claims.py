@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
+from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.books import (
     UNCLAIMED_KIND,
     Posting,
@@ -21,6 +22,7 @@ from services.wallet_manager.domain.recovery import (
     with_attempt,
 )
 from services.wallet_manager.domain.sends import Attempt, Send
+from services.wallet_manager.service.audit import ITSELF, decided
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.recount import Found, Recount
 from services.wallet_manager.service.rules import SigningRules
@@ -152,13 +154,13 @@ class Claims:
                 free.append(one)
         return free
 
-    async def decide(self, txid: str, *, send_id: str | None, note: str) -> Unclaimed:
+    async def decide(self, txid: str, *, send_id: str | None, note: str, by: str) -> Unclaimed:
         """Claim a transaction for a send, or dismiss it; raises as these do."""
         if send_id is None:
-            return await self.dismiss(txid, note=note)
-        return await self.claim(txid, send_id=send_id, note=note)
+            return await self.dismiss(txid, note=note, by=by)
+        return await self.claim(txid, send_id=send_id, note=note, by=by)
 
-    async def claim(self, txid: str, *, send_id: str, note: str) -> Unclaimed:
+    async def claim(self, txid: str, *, send_id: str, note: str, by: str) -> Unclaimed:
         """Say, as a person, which send a transaction was for.
 
         Raises:
@@ -174,9 +176,9 @@ class Claims:
             )
         number = self._number(send, found) or send.attempt + 1
         context = await self._chain.signing_context()
-        return await self._adopt(send, found, number, context, Change(), note=note)
+        return await self._adopt(send, found, number, context, Change(), note=note, by=by)
 
-    async def dismiss(self, txid: str, *, note: str) -> Unclaimed:
+    async def dismiss(self, txid: str, *, note: str, by: str) -> Unclaimed:
         """Say, as a person, that a transaction was no send's; sends that do the same may be signed.
 
         Raises:
@@ -184,8 +186,18 @@ class Claims:
             NotClaimable: it was decided already.
         """
         found = await self._undecided(txid)
-        decided, change = found.dismissed(note), Change()
-        change.claim(decided)
+        dismissed, change = found.dismissed(_told(by, note)), Change()
+        change.claim(dismissed)
+        change.decide(
+            decided(
+                Act.TRANSACTION_DISMISSED,
+                txid,
+                at_ms=self._clock.now_ms(),
+                who=by,
+                why=note,
+                owner=found.owner,
+            )
+        )
         async with self._books_lock:
             ledger = Ledger(self._store)
             await ledger.load(accounts_of(found.owner))
@@ -193,7 +205,7 @@ class Claims:
             ledger.write(change)
             await self._store.commit(change)
         await self._decided()
-        return decided
+        return dismissed
 
     async def _undecided(self, txid: str) -> Unclaimed:
         found = (await self._store.unclaimed([txid])).get(txid)
@@ -212,6 +224,7 @@ class Claims:
         change: Change,
         *,
         note: str = "its mark says so",
+        by: str = ITSELF,
     ) -> Unclaimed:
         now_ms = self._clock.now_ms()
         attempt = _attempt(send, claim, number, at_ms=now_ms)
@@ -230,15 +243,25 @@ class Claims:
             ledger.release(claim.owner, claim.hold)
             ledger.reserve(send.owner, hold)
             await self._unbook(claim, ledger, change, at_ms=now_ms)
-            decided = claim.claimed(send.id, note=note)
+            claimed = claim.claimed(send.id, note=_told(by, note))
             change.attempt(attempt)
-            change.claim(decided)
+            change.claim(claimed)
+            change.decide(
+                decided(
+                    Act.TRANSACTION_CLAIMED,
+                    claim.id,
+                    at_ms=now_ms,
+                    who=by,
+                    why=note,
+                    send=send.id,
+                )
+            )
             change.send(after, send_view(after))
             ledger.write(change)
             await self._store.commit(change)
         log.warning("recovery.adopted", txid=claim.id, send_id=send.id, note=note)
         await self._decided()
-        return decided
+        return claimed
 
     async def _unbook(
         self, claim: Unclaimed, ledger: Ledger, change: Change, *, at_ms: int
@@ -291,6 +314,10 @@ class Claims:
         return Found(
             send=send, hold=claim.hold, expires_at_ms=claim.expires_at_ms, moved=claim.succeeded
         )
+
+
+def _told(by: str, note: str) -> str:
+    return note if by == ITSELF else f"{by}: {note}"
 
 
 def _unclaimed(one: OutgoingTransactionView, prices: Prices, *, found_ms: int) -> Unclaimed:

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.sends import NotCancellable, Rule, Send
 from services.wallet_manager.domain.stuck import UNDER_WAY, Stuck, stuck
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
@@ -19,8 +21,11 @@ log = get_logger(__name__)
 class Oversight:
     """Lists sends and ends those of which nothing was signed."""
 
-    def __init__(self, *, store: WalletStore, clock: Clock, books_lock: asyncio.Lock) -> None:
+    def __init__(
+        self, *, store: WalletStore, audit: Audit, clock: Clock, books_lock: asyncio.Lock
+    ) -> None:
         self._store = store
+        self._audit = audit
         self._clock = clock
         self._books_lock = books_lock
 
@@ -67,6 +72,11 @@ class Oversight:
             ended = send.given_up(Rule.CANCELLED, f"{by}: {reason}", at_ms=self._clock.now_ms())
             change = Change()
             change.send(ended, send_view(ended))
+            change.decide(
+                self._audit.decision(
+                    Act.SEND_CANCELLED, send_id, who=by, why=reason, key=send.send_key
+                )
+            )
             await self._store.commit(change)
         log.warning("send.cancelled", send_id=send_id, by=by)
         return ended

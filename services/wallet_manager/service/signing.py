@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Protocol
 
+from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.books import position_id
 from services.wallet_manager.domain.fees import (
     MAX_SIGNATURES,
@@ -17,6 +18,7 @@ from services.wallet_manager.domain.fees import (
 from services.wallet_manager.domain.lanes import turn_of
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS, Attempt, Rule, Send
 from services.wallet_manager.domain.wallets import Wallet
+from services.wallet_manager.service.audit import decided
 from services.wallet_manager.service.guard import Guard, Objection
 from services.wallet_manager.service.planning import Planner, Round, Simulator
 from services.wallet_manager.service.rules import SigningRules
@@ -247,6 +249,16 @@ class Signing:
             return
         ended = send.given_up(objection.rule, objection.detail, at_ms=round_.now_ms)
         change.send(ended, send_view(ended))
+        change.decide(
+            decided(
+                Act.SEND_ENDED,
+                send.id,
+                at_ms=round_.now_ms,
+                why=objection.rule,
+                state=ended.state.value,
+                detail=objection.detail,
+            )
+        )
 
     async def _sign_planned(self, send: Send, plan: FeePlan, round_: Round, change: Change) -> None:
         signs_alone = self._signs_alone(send, round_)

@@ -20,17 +20,41 @@ from services.wallet_manager.domain.audit import (
     Chain,
     Decision,
 )
-from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.audit import ITSELF, Audit
 from services.wallet_manager.settings import Settings
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import AUDIT_HEADS, AUDIT_PAGES, SCHEMA
 from shared.clock import HeldClock
 from shared.logs import request_id
+from shared.money import Currency
 from shared.storage import Stamp, Storage, StorageClosed, StorageLocked, Unit
 from shared.storage.opening import open_storage as open_service_storage
-from tests.services.wallet_manager.till import USDT, open_storage
+from tests.services.wallet_manager.till import (
+    STRANGER,
+    TRX,
+    USDT,
+    Till,
+    intent,
+    open_storage,
+    transfer,
+)
 from tests.support import START_MS, Keys, settings_in
+
+
+async def acts(till: Till) -> list[tuple[Act, str, str, str]]:
+    """Return what was decided, about what, by whom and why, without the wallets that were made."""
+    told = [
+        each
+        async for _, _, each in Audit(store=till.store, clock=till.clock).decisions(
+            after=0, limit=100
+        )
+    ]
+    return [
+        (each.act, each.subject, each.who, each.why)
+        for each in told
+        if each.act is not Act.WALLET_MADE
+    ]
 
 
 def decision(number: int) -> Decision:
@@ -295,3 +319,28 @@ async def test_the_command_tells_what_to_write_down_and_finds_a_cut_by_it(
 def test_an_anchor_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         anchor(text)
+
+
+async def test_a_send_that_a_person_cancels_is_written_down(till: Till) -> None:
+    await till.treasury()
+    send = await till.taken(intent())
+    await till.oversight.cancel(send.id, reason="wrong invoice", by="ada")
+    await till.oversight.cancel(send.id, reason="once more", by="bob")
+    assert await acts(till) == [(Act.SEND_CANCELLED, send.id, "ada", "wrong invoice")]
+
+
+async def test_a_send_that_is_given_up_is_written_down_with_its_rule(till: Till) -> None:
+    await till.treasury(usdt=0)
+    send = await till.signed(intent(not_after=START_MS + 60_000))
+    till.clock.advance(seconds=61)
+    await till.sender.sign_due()
+    assert await acts(till) == [(Act.SEND_ENDED, send.id, ITSELF, "not_after")]
+
+
+async def test_a_wallet_that_locks_itself_is_written_down_with_the_transaction(till: Till) -> None:
+    wallet = await till.treasury()
+    stolen = transfer(TRX, Currency.TRX, sender=wallet.address, recipient=STRANGER)
+    await till.transfers(stolen)
+    ((act, subject, who, why),) = await acts(till)
+    assert (act, subject, who) == (Act.WALLET_LOCKED, wallet.id, ITSELF)
+    assert stolen.txid in why

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.recovery import (
     INDEX_GAP,
     LONGEST_EXPIRY_MS,
@@ -19,6 +20,7 @@ from services.wallet_manager.domain.recovery import (
     boot,
 )
 from services.wallet_manager.domain.sends import STAMP_FLOOR_MS, Send
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.schema import SCHEMA
 from shared.clock import HeldClock
@@ -369,6 +371,11 @@ async def test_h5_what_moved_before_it_was_adopted_is_booked_once(site: Site) ->
     assert (position.settled, position.held) == (975 * TRX, 0)
 
 
+async def last_decision(till: Till) -> Decision:
+    audit = Audit(store=till.store, clock=till.clock)
+    return [each async for _, _, each in audit.decisions(after=0, limit=1_000)][-1]
+
+
 async def test_h5_a_transaction_that_only_does_the_same_waits_for_a_person(site: Site) -> None:
     till = await site.boot()
     await till.treasury()
@@ -387,12 +394,15 @@ async def test_h5_a_transaction_that_only_does_the_same_waits_for_a_person(site:
     different = await again.signed(intent("three", amount=7 * TRX))
     assert different.state is SendState.SIGNED
 
-    await again.claims.dismiss(claim.id, note="the customer was paid by hand")
+    await again.claims.dismiss(claim.id, note="the customer was paid by hand", by="ada")
     site.clock.advance(seconds=3)
     await again.sender.sign_due()
     assert (await again.read(other.send_key)).state is SendState.SIGNED
     with pytest.raises(NotClaimable):
-        await again.claims.dismiss(claim.id, note="again")
+        await again.claims.dismiss(claim.id, note="again", by="ada")
+    told = await last_decision(again)
+    assert (told.act, told.subject, told.who) == (Act.TRANSACTION_DISMISSED, claim.id, "ada")
+    assert told.why == "the customer was paid by hand"
 
 
 async def test_h5_a_person_says_which_send_a_transaction_was(site: Site) -> None:
@@ -410,11 +420,15 @@ async def test_h5_a_person_says_which_send_a_transaction_was(site: Site) -> None
     (claim,) = (await again.claims.page(ClaimState.OPEN, cursor=None, limit=10)).items
 
     with pytest.raises(NotClaimable):
-        await again.claims.claim(claim.id, send_id=wrong.id, note="no")
+        await again.claims.claim(claim.id, send_id=wrong.id, note="no", by="ada")
     with pytest.raises(NotFound):
-        await again.claims.claim(claim.id, send_id="snd_none", note="no")
-    decided = await again.claims.claim(claim.id, send_id=other.id, note="I know it")
+        await again.claims.claim(claim.id, send_id="snd_none", note="no", by="ada")
+    decided = await again.claims.claim(claim.id, send_id=other.id, note="I know it", by="ada")
     assert (decided.state, decided.claimed_by) == (ClaimState.CLAIMED, other.id)
+    assert decided.note == "ada: I know it"
+    told = await last_decision(again)
+    assert (told.act, told.subject, told.who) == (Act.TRANSACTION_CLAIMED, claim.id, "ada")
+    assert dict(told.facts) == {"send": other.id}
     after = await again.read(other.send_key)
     assert (after.txid, after.attempt) == (claim.id, 1)
 
