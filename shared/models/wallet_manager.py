@@ -102,6 +102,13 @@ class WalletRequest(Request):
         return self
 
 
+class ImportRequest(Request):
+    """What is said of a key that its owner brings in on the machine itself; the key is no part of it."""
+
+    user_id: OwnerText = "owner"
+    label: LabelText = ""
+
+
 class WalletView(View):
     """A wallet; its keys are never part of any answer."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
 from uuid6 import uuid7
 
 from services.wallet_manager.domain.approvals import ApprovalNeeded
@@ -24,6 +25,8 @@ from services.wallet_manager.vault import wipe
 from shared.config import ConfigurationMissing
 from shared.errors import BadRequest, Problem, Unavailable
 from shared.logs import get_logger, request_id
+from shared.models.wallet_manager import ImportRequest
+from shared.web.problems import invalid_fields
 
 log = get_logger(__name__)
 
@@ -218,13 +221,14 @@ async def _vault_tended(
 async def _brought_in(
     owned: Owned, request: dict[str, str], secrets: Secrets, by: str
 ) -> dict[str, Any]:
+    said = _import_request(request)
     secret = _unhexed(secrets["private_key"])
     try:
         wallet = await _keys(owned).importing.bring_in(
             secret,
             passphrase=secrets["passphrase"],
-            user_id=request.get("user_id", "owner"),
-            label=request.get("label", ""),
+            user_id=said.user_id,
+            label=said.label,
             by=by,
             why=request.get("reason", ""),
         )
@@ -232,6 +236,17 @@ async def _brought_in(
         wipe(secret)
     is_watched = wallet.birth_height is not None
     return {"wallet_id": wallet.id, "address": wallet.address, "is_watched": is_watched}
+
+
+def _import_request(request: dict[str, str]) -> ImportRequest:
+    """Hold an imported wallet to the rules of one that is made over the API; raises InvalidFields."""
+    said = {name: request[name] for name in ImportRequest.model_fields if name in request}
+    try:
+        return ImportRequest.model_validate(said)
+    except ValidationError as error:
+        raise invalid_fields(
+            [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_input=False)]
+        ) from None
 
 
 async def _given(

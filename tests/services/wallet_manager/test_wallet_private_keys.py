@@ -420,6 +420,42 @@ async def test_both_go_through_the_owners_socket_with_a_request_id(bench: Bench)
     assert len({one.request_id for one in told} - {""}) == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"label": "x" * 121}, "label"),
+        ({"label": "till\u202e2"}, "label"),
+        ({"label": "till\n2"}, "label"),
+        ({"label": "\ud800"}, "label"),
+        ({"user_id": ""}, "user_id"),
+        ({"user_id": "a" * 256}, "user_id"),
+        ({"user_id": "ada\x00"}, "user_id"),
+    ],
+)
+async def test_an_imported_wallet_is_named_by_the_rules_of_every_other(
+    bench: Bench, said: dict[str, str], field: str
+) -> None:
+    owned = Owned(bench.safe.keeper, bench.keys)
+    asked = {"command": "import", "private_key": KEY.hex(), "user_id": "ada", **said}
+
+    answer = await answered(owned, json.dumps(asked).encode(), by=BY)
+
+    assert (answer["ok"], answer["code"]) == (False, InvalidFields.code)
+    assert answer["detail"].startswith(f"{field}: ")
+    assert len(await bench.till.store.sealed_secrets()) == 2
+
+
+async def test_names_of_an_imported_wallet_are_composed_as_those_of_every_other(
+    bench: Bench,
+) -> None:
+    owned = Owned(bench.safe.keeper, bench.keys)
+    asked = {"command": "import", "private_key": KEY.hex(), "user_id": "Zoe\u0308", "label": "a"}
+
+    answer = await answered(owned, json.dumps(asked).encode(), by=BY)
+
+    assert (await bench.till.wallets.find(answer["wallet_id"])).user_id == "Zo\u00eb"
+
+
 async def test_beside_a_stopped_service_no_key_moves(bench: Bench) -> None:
     answer = await answered(Owned(bench.safe.keeper), b'{"command":"export"}', by=BY)
 
