@@ -55,8 +55,8 @@ class Problem(Exception):
         self.retry_after_s = retry_after_s
 
     def document(self, *, request_id: str, instance: str) -> dict[str, object]:
-        """Return the RFC 9457 members of this occurrence, facts included."""
-        return {
+        """Return the RFC 9457 members of this occurrence, and the facts: no fact takes a member's place."""
+        members: dict[str, object] = {
             "type": f"{TYPE_URI_PREFIX}{self.code}",
             "title": self.title,
             "status": int(self.status),
@@ -64,8 +64,8 @@ class Problem(Exception):
             "detail": self.detail,
             "instance": instance,
             "request_id": request_id,
-            **self.facts,
         }
+        return {**self.facts, **members}
 
 
 class BadRequest(Problem):

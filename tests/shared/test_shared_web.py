@@ -929,3 +929,19 @@ def test_a_problem_document_is_json_of_the_known_members() -> None:
         "request_id": "r",
         "order": "7",
     }
+
+
+def test_no_fact_takes_the_place_of_a_member_of_a_problem_document() -> None:
+    facts = {
+        "type": "x",
+        "title": "Fine",
+        "status": 200,
+        "code": "OK",
+        "instance": "/y",
+        "request_id": "q",
+        "order": "7",
+    }
+    problem = NotFound("no such order", **facts)  # type: ignore[arg-type]
+    told = problem.document(request_id="r", instance="/x")
+    plain = NotFound("no such order", order="7").document(request_id="r", instance="/x")
+    assert told == plain
