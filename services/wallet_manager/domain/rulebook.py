@@ -97,7 +97,7 @@ class Rulebook:
         tokens: contracts whose transfers and approvals may be signed.
         pairs: who may ask for what.
         destinations: the only recipients; None for any.
-        calls: contracts and functions for free calls.
+        calls: contracts and functions for free calls; those of a token count as not listed.
         caps: by currency; a currency without caps is not sent at all.
         fees_per_hour_sun: worst fees of a rolling hour.
         quorum: how many people have to agree to a large send.
@@ -139,6 +139,13 @@ class Rulebook:
                 return pair.kinds & self.kinds
         return frozenset()
 
+    def free_calls(self) -> tuple[ContractRule, ...]:
+        """Return the functions that may be called: of a token none, it would be a transfer in disguise.
+
+        So a document that takes a token off its list allows more, if it lists functions of it.
+        """
+        return tuple(rule for rule in self.calls if rule.contract not in self.tokens)
+
     def selectors_of(self, contract: Address) -> frozenset[str]:
         """Return the functions of a contract that may be called."""
         return next(
@@ -152,7 +159,7 @@ class Rulebook:
             tokens=self.tokens & other.tokens,
             pairs=_common_pairs(self.pairs, other.pairs),
             destinations=_common(self.destinations, other.destinations),
-            calls=_common_calls(self.calls, other.calls),
+            calls=_common_calls(self.free_calls(), other.free_calls()),
             caps=tuple(
                 caps.strictest(others)
                 for caps in self.caps
@@ -232,7 +239,7 @@ def default_rules(
 def _meaning(rules: Rulebook) -> tuple[object, ...]:
     """Return what a document says, whatever the order of its lines and without empty ones."""
     pairs = {(pair.service, pair.purpose): pair.kinds & rules.kinds for pair in rules.pairs}
-    calls = {rule.contract: rule.selectors for rule in rules.calls}
+    calls = {rule.contract: rule.selectors for rule in rules.free_calls()}
     caps: Mapping[Currency, Caps] = {one.currency: one for one in rules.caps}
     return (
         rules.kinds,

@@ -193,10 +193,12 @@ class Intake:
         return replace(send, lane=lane_of(send.meaning))
 
     def _check_contract(self, intent: Intent) -> None:
-        """Refuse token contracts that are not the configured one; other calls are policy's."""
+        """Refuse other tokens than the configured one, and free calls to that; the rest is policy's."""
         contract = intent.params.contract_address
-        is_token = intent.kind is not SendKind.CONTRACT_CALL
-        if is_token and contract not in {None, self._rules.usdt_contract}:
+        if intent.kind is SendKind.CONTRACT_CALL:
+            if contract == self._rules.usdt_contract:
+                raise policy.PolicyRefusal("the token is never called freely", rule="contract")
+        elif contract not in {None, self._rules.usdt_contract}:
             raise policy.PolicyRefusal("only the configured token is signed for", rule="contract")
 
     async def _check_ordinal(self, key: str) -> None:

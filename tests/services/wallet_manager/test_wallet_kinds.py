@@ -232,6 +232,15 @@ async def test_calls_are_simulated_with_their_own_arguments(till: Till) -> None:
     ]
 
 
+async def test_h18_the_token_is_never_called_freely_whatever_policy_lists(till: Till) -> None:
+    await till.treasury()
+    transfer = {"contract_address": USDT, "data": "a9059cbb" + "00" * 64}
+    wanted = asked(SendKind.CONTRACT_CALL, params=transfer)
+    (result,) = await till.accept(wanted, caller=wanted.origin.service)
+    assert result.problem is not None
+    assert result.problem.facts == {"rule": "contract"}
+
+
 async def test_a_batch_to_many_is_simulated_once(till: Till) -> None:
     await till.treasury()
     await till.accept(

@@ -77,6 +77,18 @@ def test_the_strictest_of_two_documents_allows_no_more_than_either(
     assert one.allows_no_more_than(one)
 
 
+@given(rulebooks(), rulebooks())
+def test_what_allows_no_more_calls_no_function_that_was_not_called_before(
+    one: Rulebook, other: Rulebook
+) -> None:
+    """A token is never called freely, so that taking it off the list of tokens may allow more."""
+    both = one.strictest(other)
+    for contract, selector in itertools.product((CUSTOMER, STRANGER, USDT), ("aa", "bb")):
+        call = a_call(contract, selector)
+        calls = [may_call(call, replace(rules, kinds=CALLS, pairs=CARE)) for rules in (one, other)]
+        assert all(calls) or not may_call(call, replace(both, kinds=CALLS, pairs=CARE))
+
+
 @given(rulebooks(), st.lists(st.tuples(rulebooks(), st.integers(0, 30)), max_size=6))
 def test_whatever_is_changed_nothing_looser_holds_before_its_cooling_off(
     first: Rulebook, changes: list[tuple[Rulebook, int]]
@@ -151,6 +163,14 @@ def a_call(contract: Address, data: str) -> Send:
     )
 
 
+CALLS = frozenset({SendKind.CONTRACT_CALL})
+CARE = (Pair(service="payout-router", purpose=Purpose.MAINTENANCE, kinds=CALLS),)
+
+
+def may_call(call: Send, rules: Rulebook) -> bool:
+    return standing_breach(call, rules) is None
+
+
 LISTED = replace(
     default_rules(usdt_contract=USDT, caps=(), fees_per_hour_sun=1, quorum=1),
     kinds=frozenset({SendKind.CONTRACT_CALL}),
@@ -159,6 +179,17 @@ LISTED = replace(
         for one in (STRANGER, USDT)
     ),
 )
+
+
+def test_h14_a_token_taken_off_the_list_is_not_called_before_the_cooling_off() -> None:
+    policy = first_policy(LISTED)
+    call = a_call(USDT, "a9059cbb" + "00" * 64)
+    changed = policy.changed(
+        replace(LISTED, tokens=frozenset()), now_ms=1_000, cooling_off_ms=10_000
+    )
+    assert not may_call(call, changed.at(1_000))
+    assert not may_call(call, changed.at(10_999))
+    assert may_call(call, changed.at(11_000))
 
 
 def test_a_listed_function_of_a_contract_may_be_called() -> None:
