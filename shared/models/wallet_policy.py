@@ -100,12 +100,17 @@ class VoiceView(View):
 
 
 class ApprovalView(View):
-    """A request to let something happen, and who agreed."""
+    """A request to let something happen, and who agreed.
+
+    ``reason`` is what who asks gives for it; ``told`` is what would happen, where kind and subject do
+    not say it all: of a change of a policy, the whole document.
+    """
 
     approval_id: str
     kind: str
     subject: str
     reason: str
+    told: str = ""
     state: str
     asked_by: str
     asked_at: TimeText

@@ -84,6 +84,7 @@ class Approval:
         kind: what is asked for.
         subject: about what: a wallet, a send, a scope of the policy.
         content: digest of just what would happen; another content needs another request.
+        told: what would happen, where kind and subject do not say it all.
         asked_by: the principal who wants it.
         quorum: how many distinct people have to agree.
         expires_ms: not agreed to or not used by then, it is over.
@@ -102,6 +103,7 @@ class Approval:
     asked_ms: int
     quorum: int
     expires_ms: int
+    told: str = ""
     voices: tuple[Voice, ...] = ()
     denied_by: Voice | None = None
     used: bool = False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from services.wallet_manager.domain.approvals import (
     LONGEST_MS,
@@ -69,7 +70,14 @@ class Approvals:
         return approval.state(self._clock.now_ms())
 
     async def ask(
-        self, kind: ApprovalKind, subject: str, *, content: str, reason: str, by: str
+        self,
+        kind: ApprovalKind,
+        subject: str,
+        *,
+        content: str,
+        reason: str,
+        by: str,
+        told: str = "",
     ) -> Approval:
         """Ask for an act; who asks counts as agreed only where one person is enough.
 
@@ -83,6 +91,7 @@ class Approvals:
             asked = self.request(
                 kind, subject, content=content, reason=reason, by=by, id_=self._new_id("apr")
             )
+            asked = replace(asked, told=told)
             self.put(change, asked)
             await self._store.commit(change)
             return written(asked)
@@ -157,17 +166,19 @@ class Approvals:
         content: str,
         reason: str,
         by: str,
+        told: str = "",
     ) -> None:
         """Use up the agreement to just this act, in the change that carries it out.
 
-        Where one person is enough, that is the caller. Otherwise people are asked.
+        Where one person is enough, that is the caller. Otherwise people are asked; ``told`` says to them
+        what kind and subject do not, for they answer for the content.
 
         Raises:
             ApprovalNeeded: not enough people agreed yet; ``approval_id`` names the request.
         """
         if self._quorums[kind] == 1:
             return
-        asked = await self.ask(kind, subject, content=content, reason=reason, by=by)
+        asked = await self.ask(kind, subject, content=content, reason=reason, by=by, told=told)
         now_ms = self._clock.now_ms()
         if asked.state(now_ms) is not ApprovalState.AGREED:
             raise ApprovalNeeded(

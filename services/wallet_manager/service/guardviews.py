@@ -102,6 +102,7 @@ def approval_view(approval: Approval, state: ApprovalState) -> ApprovalView:
         kind=approval.kind.value,
         subject=approval.subject,
         reason=approval.reason,
+        told=approval.told,
         state=state.value,
         asked_by=approval.asked_by,
         asked_at=rfc3339(approval.asked_ms),

@@ -32,6 +32,7 @@ from services.wallet_manager.domain.sends import Attempt, Hold, Send
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
+from services.wallet_manager.service.guardviews import rules_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import APPROVALS, POLICIES, SPENT
@@ -135,6 +136,7 @@ class Policies:
             content=fingerprint({"scope": scope, "revision": revision, "rules": _plain(wanted)}),
             reason=reason,
             by=by,
+            told=rules_view(wanted).model_dump_json(),
         )
         change.policy(after)
         change.policy(replace(after, id=_kept_as(scope, after.revision), version=0))

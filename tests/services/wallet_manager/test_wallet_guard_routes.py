@@ -241,6 +241,20 @@ async def test_an_unknown_wallet_has_no_policy_and_no_stop(edge: Edge) -> None:
     assert (await edge.ask("PUT", "/stops/wal_x", body))[0] == 404
 
 
+async def test_who_agrees_to_a_policy_sees_the_whole_of_it_and_not_its_reason_alone(
+    four_eyes: Edge,
+) -> None:
+    _, policy = await four_eyes.ask("GET", "/policies/all")
+    rules = policy["rules"]
+    rules["caps"][0]["per_send"] += "0"
+    body = {"revision": 0, "rules": rules, "reason": "a little less"}
+    _, needed = await four_eyes.ask("PUT", "/policies/all", body)
+
+    _, asked = await four_eyes.ask("GET", f"/approvals/{needed['approval_id']}")
+
+    assert json.loads(asked["told"]) == rules
+
+
 async def test_four_eyes_change_a_policy(four_eyes: Edge) -> None:
     status, needed = await four_eyes.changed_policy()
     assert (status, needed["code"]) == (403, "LUCID_ERR_9355")
