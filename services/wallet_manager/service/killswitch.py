@@ -113,9 +113,16 @@ class KillSwitch:
         self._turning = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read the stops in the database."""
-        page = await self._store.storage.list(STOPS, "made", limit=MAX_ROWS)
-        self._database = {stop.id: stop for stop in page.items}
+        """Read the stops in the database, every one: lifted ones stay there too."""
+        found: dict[str, Stop] = {}
+        cursor: str | None = None
+        while True:
+            page = await self._store.storage.list(STOPS, "made", limit=MAX_ROWS, cursor=cursor)
+            found |= {stop.id: stop for stop in page.items}
+            cursor = page.next
+            if cursor is None:
+                break
+        self._database = found
 
     def reason(self) -> str | None:
         """Say who stopped everything, or None; never fails."""

@@ -19,7 +19,7 @@ from services.wallet_manager.store.schema import STOPS
 from shared.clock import HeldClock
 from shared.models.tron_transactions import MayLandView, TransactionState
 from shared.models.wallet_sends import SendState
-from shared.storage import Unit
+from shared.storage import MAX_ROWS, Unit
 from tests.services.wallet_manager.guards import Guards, guarded, rulebook
 from tests.services.wallet_manager.till import (
     LIFETIME_MS,
@@ -128,6 +128,20 @@ async def test_h23_a_record_alone_stops_the_signing(desk: Desk) -> None:
     assert desk.switch.places(ALL) == (StopPlace.DATABASE,)
     await desk.switch.keep_up()
     assert desk.guards.broadcaster.stopped == {""}
+
+
+async def test_h23_a_record_stops_the_signing_however_many_were_lifted_before_it(
+    desk: Desk,
+) -> None:
+    lifted = Unit()
+    for number in range(MAX_ROWS):
+        lifted.insert(
+            STOPS, Stop(id=f"wal_{number}", reason="x", by="ada", at_ms=number, lifted=True)
+        )
+    await desk.till.storage.commit(lifted)
+    stop = Stop(id=ALL, reason="by another process", by="ada", at_ms=START_MS)
+    await desk.till.storage.commit(Unit().insert(STOPS, stop))
+    assert not await desk.signs("one")
 
 
 @pytest.mark.parametrize("place", ["file", "record"])
