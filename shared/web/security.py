@@ -7,7 +7,8 @@ from fastapi.dependencies.models import Dependant
 
 from shared.access import Scope
 from shared.auth import Principal
-from shared.errors import KeyRequired, Unauthenticated
+from shared.config import SERVICES
+from shared.errors import Forbidden, KeyRequired, Unauthenticated
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
@@ -38,6 +39,19 @@ def requires(*scopes: Scope) -> Any:
 def principal_of(request: Request) -> Principal | None:
     """Return who the edge admitted, or None on an open path without a token."""
     return cast("Principal | None", getattr(request.state, "principal", None))
+
+
+def require_own_name(principal: Principal, consumer: str) -> None:
+    """Let nobody but a service itself say how far that service has come in a feed.
+
+    What it acknowledged may be dropped (hazard H13), so that whoever said it in its name could make it
+    lose what it has not read yet (hazard H18).
+
+    Raises:
+        Forbidden: the consumer is another service.
+    """
+    if consumer in SERVICES and principal.service != consumer:
+        raise Forbidden(f"{consumer} says itself how far it has come", rule="consumer")
 
 
 def scopes_asked(dependant: Dependant) -> frozenset[Scope]:

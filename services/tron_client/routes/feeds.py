@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 
 from services.tron_client.routes.callers import Consumer, Limit, Reader, Service, Wait
-from shared.errors import BadCursor, Overloaded
+from shared.errors import BadCursor, Forbidden, Overloaded
 from shared.feeds import FeedLost, FeedReset
 from shared.models.tron_client import NoticeView, TokenTransferView, TransferView
 from shared.models.tron_transactions import TransactionView
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.web.problems import declares
+from shared.web.security import require_own_name
 from shared.web.streams import FeedStream, streams_of
 
 LastEventId = Annotated[str | None, Header(max_length=64)]
@@ -45,11 +46,15 @@ async def transfer_stream(
     return await streams.open(service.transfers, after=last_event_id or after)
 
 
-@router.put("/transfers/feed/consumers/{name}", responses=declares(BadCursor, FeedReset, FeedLost))
+@router.put(
+    "/transfers/feed/consumers/{name}",
+    responses=declares(BadCursor, Forbidden, FeedReset, FeedLost),
+)
 async def acknowledge_transfers(
-    service: Service, _: Reader, name: Consumer, body: ConsumerRequest
+    service: Service, caller: Reader, name: Consumer, body: ConsumerRequest
 ) -> ConsumerView:
     """Note how far a consumer of transfers has durably come."""
+    require_own_name(caller, name)
     await service.transfers.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 
@@ -63,12 +68,14 @@ async def token_transfers(
 
 
 @router.put(
-    "/token-transfers/feed/consumers/{name}", responses=declares(BadCursor, FeedReset, FeedLost)
+    "/token-transfers/feed/consumers/{name}",
+    responses=declares(BadCursor, Forbidden, FeedReset, FeedLost),
 )
 async def acknowledge_token_transfers(
-    service: Service, _: Reader, name: Consumer, body: ConsumerRequest
+    service: Service, caller: Reader, name: Consumer, body: ConsumerRequest
 ) -> ConsumerView:
     """Note how far a consumer of other tokens' transfers has durably come."""
+    require_own_name(caller, name)
     await service.token_transfers.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 
@@ -82,12 +89,14 @@ async def verdicts(
 
 
 @router.put(
-    "/transactions/feed/consumers/{name}", responses=declares(BadCursor, FeedReset, FeedLost)
+    "/transactions/feed/consumers/{name}",
+    responses=declares(BadCursor, Forbidden, FeedReset, FeedLost),
 )
 async def acknowledge_verdicts(
-    service: Service, _: Reader, name: Consumer, body: ConsumerRequest
+    service: Service, caller: Reader, name: Consumer, body: ConsumerRequest
 ) -> ConsumerView:
     """Note how far a consumer of verdicts has durably come."""
+    require_own_name(caller, name)
     await service.verdicts.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 
@@ -101,11 +110,13 @@ async def notices(
 
 
 @router.put(
-    "/chain/notices/feed/consumers/{name}", responses=declares(BadCursor, FeedReset, FeedLost)
+    "/chain/notices/feed/consumers/{name}",
+    responses=declares(BadCursor, Forbidden, FeedReset, FeedLost),
 )
 async def acknowledge_notices(
-    service: Service, _: Reader, name: Consumer, body: ConsumerRequest
+    service: Service, caller: Reader, name: Consumer, body: ConsumerRequest
 ) -> ConsumerView:
     """Note how far a consumer of notices has durably come."""
+    require_own_name(caller, name)
     await service.notices.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)

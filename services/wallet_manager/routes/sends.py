@@ -14,7 +14,7 @@ from services.wallet_manager.domain.stops import SigningStopped
 from services.wallet_manager.domain.wallets import CannotSign
 from services.wallet_manager.routes.callers import Admin, Limit, Reader, SenderService, Service
 from services.wallet_manager.service.views import send_view, stuck_view, unsigned_view
-from shared.errors import BadCursor, InvalidFields, NotFound, Unavailable
+from shared.errors import BadCursor, Forbidden, InvalidFields, NotFound, Unavailable
 from shared.feeds import MAX_PAGE, MAX_WAIT_S, FeedLost, FeedReset
 from shared.models.wallet_sends import (
     CancelRequest,
@@ -31,6 +31,7 @@ from shared.models.wallet_sends import (
 )
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.web.problems import declares
+from shared.web.security import require_own_name
 
 router = APIRouter(prefix="/api/v1", tags=["sends"])
 
@@ -60,11 +61,12 @@ async def send_feed(
     return await service.feed.page(after=after, limit=limit, wait_s=wait_s)
 
 
-@router.put("/sends/feed/consumers/{name}", responses=declares(FeedReset, FeedLost))
+@router.put("/sends/feed/consumers/{name}", responses=declares(Forbidden, FeedReset, FeedLost))
 async def acknowledge(
-    service: Service, _: Reader, name: str, body: ConsumerRequest
+    service: Service, caller: Reader, name: str, body: ConsumerRequest
 ) -> ConsumerView:
     """Say how far a consumer of the feed has durably come."""
+    require_own_name(caller, name)
     await service.feed.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 

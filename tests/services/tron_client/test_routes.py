@@ -98,6 +98,23 @@ async def test_a_watched_transfer_comes_over_the_feed(caller: Caller) -> None:
     assert other.status_code == 409
 
 
+@pytest.mark.parametrize("feed", ["transfers", "token-transfers", "transactions", "chain/notices"])
+async def test_h18_nobody_says_for_a_service_how_far_it_has_come(caller: Caller, feed: str) -> None:
+    """What is acknowledged may be dropped: said for somebody else, that would lose deposits (H13)."""
+    path = f"/{feed}/feed/consumers"
+    page = await caller.read(f"/{feed}/feed")
+    body = {"cursor": page["next"]}
+    refused = await caller.ask("PUT", f"{path}/payment-gateway", Scope.CHAIN_READ, json=body)
+    assert (refused.status_code, refused.json()["rule"]) == (403, "consumer")
+    for person in (Role.NODE_OPERATOR, Role.SUPER_ADMIN):
+        answer = await caller.http.put(
+            f"/api/v1{path}/wallet-manager", json=body, headers=caller.keys.person(person)
+        )
+        assert answer.status_code == 403
+    own = await caller.ask("PUT", f"{path}/wallet-manager", Scope.CHAIN_READ, json=body)
+    assert own.status_code == 200
+
+
 async def test_a_person_sees_the_feeds_and_dismisses_a_consumer(caller: Caller) -> None:
     page = await caller.read("/transfers/feed")
     await caller.ask(

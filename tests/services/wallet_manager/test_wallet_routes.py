@@ -304,6 +304,13 @@ async def test_an_accepted_send_can_be_read_looked_up_and_followed(edge: Edge) -
         f"{SENDS}/feed/consumers/payout-router", json={"cursor": feed["next"]}, headers=reader
     )
 
+    person = await edge.client.put(
+        f"{SENDS}/feed/consumers/payout-router",
+        json={"cursor": feed["next"]},
+        headers=edge.keys.person(Role.ADMIN),
+    )
+
+    assert (person.status_code, person.json()["rule"]) == (403, "consumer")
     assert status == 200
     assert one.json()["send_key"] == body["send_key"]
     assert [each["send_id"] for each in found[1]["sends"]] == [send["send_id"]]

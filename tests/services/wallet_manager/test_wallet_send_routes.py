@@ -322,8 +322,8 @@ async def test_the_feed_is_read_from_a_cursor_and_waits_for_the_next_change(edge
     second = await edge.good("GET", f"/sends/feed?after={first['next']}&wait_s=30")
     assert second["items"][0]["type"] == "send.signed"
     noted = {"cursor": second["next"]}
-    assert (await edge.good("PUT", "/sends/feed/consumers/payout-router", noted)) == {
-        "name": "payout-router",
+    assert (await edge.good("PUT", "/sends/feed/consumers/books", noted)) == {
+        "name": "books",
         **noted,
     }
     for cursor, status in (("nonsense", 400), ("other.1", 409), (f"{start['next']}999", 409)):
