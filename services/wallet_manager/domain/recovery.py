@@ -82,6 +82,7 @@ class Run:
         next_height: first block that is not looked through yet, while matching.
         until_ms: a solid block of this time or later ends the matching.
         forgot_ms: when the last matching began: what had left unsigned before then may be forgotten here.
+        strangers: addresses that were watched and no wallet's when indexes were last moved on.
     """
 
     id: str = RUN_ID
@@ -95,6 +96,7 @@ class Run:
     next_height: int | None = None
     until_ms: int | None = None
     forgot_ms: int = 0
+    strangers: int = 0
 
     @property
     def is_clear(self) -> bool:
@@ -134,9 +136,9 @@ class Run:
         """Return the mark after blocks up to a height were looked through."""
         return replace(self, next_height=last_height + 1)
 
-    def importing(self) -> "Run":
+    def importing(self, *, strangers: int) -> "Run":
         """Return the mark when transactions are next."""
-        return replace(self, stage=Stage.IMPORTING)
+        return replace(self, stage=Stage.IMPORTING, strangers=strangers)
 
     def cleared(self) -> "Run":
         """Return the mark when nothing can be missing any more."""

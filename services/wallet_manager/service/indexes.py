@@ -41,6 +41,17 @@ class Indexes:
         self._watcher = watcher
         self._clock = clock
 
+    async def strangers(self) -> set[Address]:
+        """Return watched addresses that no record here explains."""
+        found: set[Address] = set()
+        cursor: str | None = None
+        while True:
+            page = await self._watcher.watch_list(cursor=cursor, limit=PAGE)
+            found |= set(page.addresses) - await self._store.owned(page.addresses)
+            cursor = page.next
+            if cursor is None:
+                return found
+
     async def move_on(self) -> list[Address]:
         """Record leaves that are watched and forgotten, and skip a gap besides.
 
@@ -49,7 +60,7 @@ class Indexes:
         Returns:
             Watched addresses that belong to no wallet known here.
         """
-        strangers = await self._strangers()
+        strangers = await self.strangers()
         cursor: str | None = None
         while True:
             page = await self._store.wallets(cursor=cursor, limit=PAGE)
@@ -62,16 +73,6 @@ class Indexes:
             cursor = page.next
             if cursor is None:
                 return sorted(strangers)
-
-    async def _strangers(self) -> set[Address]:
-        found: set[Address] = set()
-        cursor: str | None = None
-        while True:
-            page = await self._watcher.watch_list(cursor=cursor, limit=PAGE)
-            found |= set(page.addresses) - await self._store.owned(page.addresses)
-            cursor = page.next
-            if cursor is None:
-                return found
 
     async def _record(self, wallet: Wallet, found: dict[Address, int]) -> None:
         now_ms = self._clock.now_ms()

@@ -219,10 +219,13 @@ class Recovery:
         return not self._run.is_clear
 
     async def _compare(self, run: Run) -> None:
-        if await self._imports.is_complete(await self._senders()):
+        if not await self._imports.is_complete(await self._senders()):
+            why = "tron-client was given transactions that are not recorded here"
+        elif len(await self._indexes.strangers()) > run.strangers:
+            why = "tron-client watches addresses that are not recorded here"
+        else:
             await self._become(run.cleared())
             return
-        why = "tron-client was given transactions that are not recorded here"
         await self._become(run.quarantined(Stage.INDEXING, why=why, at_ms=self._clocks.now_ms()))
 
     async def _index(self, run: Run) -> None:
@@ -232,7 +235,7 @@ class Recovery:
                 f"{len(strangers)} addresses are watched that no wallet here has: {strangers[0]} …"
             )
             await self._alarms.raise_alarm(STRANGERS, "all", detail=told)
-        await self._become(run.importing())
+        await self._become(run.importing(strangers=len(strangers)))
 
     async def _import(self, run: Run) -> None:
         await self._clocks.agreed_ms()
