@@ -7,10 +7,11 @@ from typing import Final, Protocol
 
 from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.books import (
+    CHAIN,
     UNCLAIMED_KIND,
-    Posting,
     accounts_of,
     entry,
+    moved,
 )
 from services.wallet_manager.domain.fees import Prices, worst_of
 from services.wallet_manager.domain.reading import facts_of, rebuilt
@@ -266,12 +267,16 @@ class Claims:
     async def _unbook(
         self, claim: Unclaimed, ledger: Ledger, change: Change, *, at_ms: int
     ) -> None:
-        """Take back what was booked of it while nobody knew its send, which books it now."""
+        """Take back what its owner was booked to have paid by it: its send books that now.
+
+        What it brought to an address of ours stays booked, for no send books that.
+        """
         lines = await self._store.journal_of([claim.id])
         postings = [
-            Posting(account=line.account, currency=line.currency, amount=-line.amount)
+            posting
             for line in lines
-            if line.kind == UNCLAIMED_KIND
+            if line.kind == UNCLAIMED_KIND and line.account == claim.owner and line.amount < 0
+            for posting in moved(CHAIN, line.account, line.currency, -line.amount)
         ]
         if postings:
             change.journal(
