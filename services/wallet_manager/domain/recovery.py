@@ -30,7 +30,10 @@ LONGEST_EXPIRY_MS: Final = 600_000 + MOST_SKEW_MS
 """After this no signed transaction can get into a block: ten minutes, and the most that clocks differ."""
 
 INDEX_GAP: Final = 1_000
-"""Leaves in a row that nobody watches, after which no later one was ever shown; so many are skipped."""
+"""Leaves or accounts in a row that nobody watches, after which no later one was ever shown.
+
+So many are skipped.
+"""
 
 
 class Quarantined(NotReady):
@@ -83,6 +86,7 @@ class Run:
         until_ms: a solid block of this time or later ends the matching.
         forgot_ms: when the last matching began: what had left unsigned before then may be forgotten here.
         strangers: addresses that were watched and no wallet's when indexes were last moved on.
+        next_account: no account before it is given to a wallet that is made from now on.
     """
 
     id: str = RUN_ID
@@ -97,6 +101,7 @@ class Run:
     until_ms: int | None = None
     forgot_ms: int = 0
     strangers: int = 0
+    next_account: int = 0
 
     @property
     def is_clear(self) -> bool:
@@ -136,9 +141,9 @@ class Run:
         """Return the mark after blocks up to a height were looked through."""
         return replace(self, next_height=last_height + 1)
 
-    def importing(self, *, strangers: int) -> "Run":
+    def importing(self, *, strangers: int, next_account: int) -> "Run":
         """Return the mark when transactions are next."""
-        return replace(self, stage=Stage.IMPORTING, strangers=strangers)
+        return replace(self, stage=Stage.IMPORTING, strangers=strangers, next_account=next_account)
 
     def cleared(self) -> "Run":
         """Return the mark when nothing can be missing any more."""

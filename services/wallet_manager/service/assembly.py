@@ -138,7 +138,15 @@ def assemble(site: Site) -> Parts:
         imports=imports,
         claims=claims,
         books=books,
-        indexes=Indexes(store=store, watcher=chain, clock=clock),
+        indexes=Indexes(
+            store=store,
+            watcher=chain,
+            accounts=site.vault,
+            audit=site.audit,
+            clock=clock,
+            new_id=site.new_id,
+            network=site.network,
+        ),
         clocks=site.clocks,
         alarms=site.alarms,
     )

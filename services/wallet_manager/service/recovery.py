@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, assert_never
 
 from services.wallet_manager.domain.recovery import (
+    INDEX_GAP,
     Quarantined,
     Run,
     Stage,
@@ -229,13 +230,21 @@ class Recovery:
         await self._become(run.quarantined(Stage.INDEXING, why=why, at_ms=self._clocks.now_ms()))
 
     async def _index(self, run: Run) -> None:
-        strangers = await self._indexes.move_on()
-        if strangers:
+        found = await self._indexes.move_on()
+        if found.wallets:
             told = (
-                f"{len(strangers)} addresses are watched that no wallet here has: {strangers[0]} …"
+                f"{len(found.wallets)} wallets were forgotten and are back, inactive and nobody's:"
+                f" {found.wallets[0].id} …"
+            )
+            await self._alarms.raise_alarm(STRANGERS, "wallets", detail=told)
+        if found.strangers:
+            told = (
+                f"{len(found.strangers)} addresses are watched that no wallet here has:"
+                f" {found.strangers[0]} …"
             )
             await self._alarms.raise_alarm(STRANGERS, "all", detail=told)
-        await self._become(run.importing(strangers=len(strangers)))
+        next_account = await self._store.next_account() + INDEX_GAP
+        await self._become(run.importing(strangers=len(found.strangers), next_account=next_account))
 
     async def _import(self, run: Run) -> None:
         await self._clocks.agreed_ms()

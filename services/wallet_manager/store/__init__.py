@@ -145,10 +145,11 @@ class WalletStore:
         return await self.storage.list(WALLETS, "created", limit=limit, cursor=cursor)
 
     async def next_account(self) -> int:
-        """Return the number after the highest account."""
+        """Return the number after the highest account, and after those that a copy may have forgotten."""
         page = await self.storage.list(WALLETS, "account", limit=1, descending=True)
         highest = page.items[0].account if page.items else None
-        return 0 if highest is None else highest + 1
+        run = await self.run()
+        return max(0 if highest is None else highest + 1, run.next_account if run else 0)
 
     async def add_wallet(self, wallet: Wallet) -> None:
         """Store a new wallet; raises DuplicateRecord naming what is taken."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.models.tron_transactions import TransactionState
-from shared.models.wallet_manager import AddressRequest
+from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
+from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from tests.services.wallet_manager.test_wallet_recovery import Site, recovered
 from tests.services.wallet_manager.till import TRX, fate, intent, transfer
@@ -35,6 +36,63 @@ async def test_h5_a_leaf_that_was_lost_with_the_tail_is_never_shown_twice(site: 
     assert await again.store.owned([shown.id]) == {shown.id}
     fresh, _ = await again.wallets.derive(treasury.id, OTHER_LEAF)
     assert fresh.id != shown.id
+
+
+async def test_h5_a_wallet_that_was_forgotten_is_back_out_of_use_and_nobody_elses(
+    site: Site,
+) -> None:
+    till = await site.boot()
+    await till.treasury()
+    copy = await site.copy(till)
+    adas, _ = await till.wallets.create(WalletRequest(user_id="ada"), principal="op", key="ada")
+    leaf, _ = await till.wallets.derive(adas.id, LEAF)
+    paid = await till.signed(intent(wallet_id=adas.id))
+    assert paid.state is SendState.QUEUED
+
+    again = await site.restore(copy)
+    await recovered(site, again)
+    bobs, _ = await again.wallets.create(WalletRequest(user_id="bob"), principal="op", key="bob")
+
+    assert bobs.address != adas.address
+    back = await again.wallets.find(adas.address)
+    assert (back.account, back.status) == (adas.account, WalletStatus.INACTIVE)
+    assert await again.store.owned([leaf.id]) == {leaf.id}
+    assert again.alarm_kinds() == {"watch_strangers"}
+
+
+async def test_h5_a_wallet_that_tron_client_forgot_too_is_nobody_elses(site: Site) -> None:
+    till = await site.boot()
+    await till.treasury()
+    copy = await site.copy(till)
+    adas, _ = await till.wallets.create(WalletRequest(user_id="ada"), principal="op", key="ada")
+    site.chain.watched.discard(adas.address)
+
+    again = await site.restore(copy)
+    await recovered(site, again)
+    bobs, _ = await again.wallets.create(WalletRequest(user_id="bob"), principal="op", key="bob")
+
+    assert bobs.address != adas.address
+
+
+async def test_h5_a_copy_that_is_restored_twice_shows_nothing_twice(site: Site) -> None:
+    till = await site.boot()
+    treasury = await till.treasury()
+    copy = await site.copy(till)
+    spare = copy.with_name("spare.sqlite3")
+    spare.write_bytes(copy.read_bytes())
+    till = await site.restore(copy)
+    await recovered(site, till)
+    leaf, _ = await till.wallets.derive(treasury.id, LEAF)
+    adas, _ = await till.wallets.create(WalletRequest(user_id="ada"), principal="op", key="ada")
+
+    again = await site.restore(spare)
+    await recovered(site, again)
+    fresh, _ = await again.wallets.derive(treasury.id, OTHER_LEAF)
+    bobs, _ = await again.wallets.create(WalletRequest(user_id="bob"), principal="op", key="bob")
+
+    assert fresh.id != leaf.id
+    assert bobs.address != adas.address
+    assert await again.store.owned([leaf.id, adas.address]) == {leaf.id, adas.address}
 
 
 async def test_h5_a_move_between_own_addresses_is_booked_on_both_sides_once_it_is_adopted(
