@@ -44,6 +44,7 @@ from shared.models.wallet_sends import (
     SendLookupView,
     SendParams,
     SendResult,
+    SendState,
     SendView,
 )
 from shared.models.wire import FeedView
@@ -330,6 +331,7 @@ class TrxStaking:
         return await self._sender.acknowledge(consumer=CONSUMER, cursor=cursor)
 
     async def _ask_about(self, stakes: Sequence[Stake]) -> None:
+        """Look up sends; one that is unknown or queued is handed over again (H5)."""
         sends = await self._known_sends([stake.send_key for stake in stakes])
         now_ms = self._clock.now_ms()
         steps: dict[str, Step] = {}
@@ -339,7 +341,10 @@ class TrxStaking:
                 steps[stake.id] = partial(forget, at_ms=now_ms)
             else:
                 heard = partial(hear, report=_report(send), at_ms=now_ms)
-                steps[stake.id] = _after(heard, partial(replace, checked_at_ms=now_ms))
+                asked: Step = partial(replace, checked_at_ms=now_ms)
+                if send.state is SendState.QUEUED:
+                    asked = partial(forget, at_ms=now_ms)
+                steps[stake.id] = _after(heard, asked)
         await self._store.change(steps, at_ms=now_ms)
 
     async def _known_sends(self, send_keys: Sequence[str]) -> dict[str, SendView]:

@@ -10,7 +10,7 @@ from services.payout_router.service.reports import payout_of, report_of
 from services.payout_router.store import PayoutStore, Step
 from shared.clock import Clock
 from shared.feeds import FeedFollower
-from shared.models.wallet_sends import SendLookupView, SendView
+from shared.models.wallet_sends import SendLookupView, SendState, SendView
 from shared.models.wire import FeedView
 
 CONSUMER: Final = "payout-router"
@@ -100,7 +100,10 @@ class Follower:
         return await self._sends.acknowledge(consumer=CONSUMER, cursor=cursor)
 
     async def _ask_about(self, payouts: Sequence[Payout]) -> None:
-        """Look up sends; one that wallet-manager does not know is handed over again."""
+        """Look up sends; one that wallet-manager does not know is handed over again.
+
+        So is one that is queued there: restored from a copy it is not signed before that (H5).
+        """
         answer = await self._sends.lookup(send_keys=[payout.send_key for payout in payouts])
         sends = {send.send_key: send for send in answer.sends}
         now_ms = self._clock.now_ms()
@@ -111,7 +114,10 @@ class Follower:
                 steps[payout.id] = partial(forget, at_ms=now_ms)
             else:
                 heard = partial(hear, report=report_of(send), at_ms=now_ms)
-                steps[payout.id] = _after(heard, partial(replace, checked_at_ms=now_ms))
+                asked: Step = partial(replace, checked_at_ms=now_ms)
+                if send.state is SendState.QUEUED:
+                    asked = partial(forget, at_ms=now_ms)
+                steps[payout.id] = _after(heard, asked)
         await self._store.change(steps, at_ms=now_ms)
 
 

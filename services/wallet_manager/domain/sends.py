@@ -192,6 +192,7 @@ class Send:
         lane: the state it changes, while it is under way; sends of one lane go one by one (H16).
         after_key: send key of the send that has to be in a block first.
         reserved_energy: lent to the owner for this send alone, by the lease of ``lease_id``.
+        asked_in: incarnation of the database in which it was asked for last (hazard H5).
     """
 
     id: str
@@ -229,6 +230,7 @@ class Send:
     after_key: str | None = None
     lease_id: str | None = None
     reserved_energy: int = 0
+    asked_in: str = ""
     created_at_ms: int
     updated_at_ms: int
 
@@ -276,6 +278,14 @@ class Send:
             raise IllegalTransition(f"{self.id}: {self.state} does not become {state}")
         lane = None if state in ENDED else self.lane
         return replace(self, state=state, updated_at_ms=at_ms, waiting_for=None, lane=lane)
+
+    def was_asked_in(self, incarnation: str) -> bool:
+        """True unless it is only known from a copy: it may have been cancelled after that was made."""
+        return self.asked_in in {"", incarnation}
+
+    def asked_again(self, incarnation: str, *, at_ms: int) -> "Send":
+        """Return the send after its caller asked for it once more."""
+        return replace(self, asked_in=incarnation, due_ms=at_ms, updated_at_ms=at_ms)
 
     def waiting(self, reason: str, *, due_ms: int, at_ms: int) -> "Send":
         """Return the send put off, with what it waits for."""

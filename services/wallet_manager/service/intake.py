@@ -1,7 +1,9 @@
 """Taking intents on: each at most once per key, each stored before anything else happens."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from services.wallet_manager.domain import policy
 from services.wallet_manager.domain.meaning import (
@@ -24,7 +26,7 @@ from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import ADDRESSES
 from shared.clock import Clock
-from shared.errors import Forbidden, Problem
+from shared.errors import Forbidden, Problem, Unavailable
 from shared.ids import NewId, send_key, split_send_key
 from shared.models.wallet_sends import (
     NEGATIVE_SEND_STATES,
@@ -32,9 +34,12 @@ from shared.models.wallet_sends import (
     SendKind,
     SendProblem,
     SendResult,
+    SendState,
 )
-from shared.storage import StorageError
+from shared.storage import StaleRecord, StorageError
 from shared.tron.operation import InvalidOperation, Resource
+
+TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,7 @@ class Intake:
                     )
                 else:
                     results[position] = _replay(intent, stored)
+                    await self._note_asked(stored)
             except Problem as problem:
                 results[position] = _problem(intent.send_key, problem)
         results |= await self._add(fresh, changes, intents)
@@ -156,6 +162,20 @@ class Intake:
         is_to_own_wallet = own is not None and own.takes_sweeps
         policy.check_ends(intent, is_to_own_wallet=is_to_own_wallet, is_to_ours=bool(ours))
 
+    async def _note_asked(self, stored: Send) -> None:
+        """Note that a queued send of a restored copy is still wanted, so that it may be signed (H5)."""
+        incarnation = self._store.storage.incarnation
+        for _ in range(TRIES):
+            if stored.state is not SendState.QUEUED or stored.was_asked_in(incarnation):
+                return
+            change = Change()
+            change.send(stored.asked_again(incarnation, at_ms=self._clock.now_ms()), None)
+            with contextlib.suppress(StaleRecord):
+                await self._store.commit(change)
+                return
+            stored = (await self._store.sends_by_key([stored.send_key]))[stored.send_key]
+        raise Unavailable("the send is being changed; try again", retry_after_s=1)
+
     def _new_send(self, intent: Intent, wallet: Wallet, *, leaf: int) -> Send:
         self._check_contract(intent)
         now_ms = self._clock.now_ms()
@@ -181,6 +201,7 @@ class Intake:
             lease_id=intent.reservation.lease_id if intent.reservation else None,
             reserved_energy=intent.reservation.energy if intent.reservation else 0,
             max_fee_sun=whole_units(intent.max_fee_sun, field="max_fee_sun"),
+            asked_in=self._store.storage.incarnation,
             not_after_ms=intent.not_after,
             due_ms=now_ms,
             created_at_ms=now_ms,

@@ -108,6 +108,10 @@ class Recovery:
         """Return up to when bytes may have left for a signature of which no record is here; 0 for never."""
         return self._run.forgot_ms
 
+    def is_asked_for(self, send: Send) -> bool:
+        """False while only a copy says that it is wanted, and nobody has asked for it since."""
+        return send.was_asked_in(self._run.incarnation)
+
     def require_clear(self) -> None:
         """Raise Quarantined while keys must not be used."""
         reason = self._run.reason()

@@ -58,6 +58,10 @@ class Quarantine(Protocol):
         """Return up to when bytes may have left for a signature of which no record is here."""
         ...
 
+    def is_asked_for(self, send: Send) -> bool:
+        """False while only a copy says that a send is wanted."""
+        ...
+
     async def settle(self, leased: Sequence[Leased[Send]]) -> list[Leased[Send]]:
         """Give sends the transactions that turn out to be theirs; return those that may be signed."""
         ...
@@ -226,6 +230,11 @@ class Signing:
         if send.attempt >= self._rules.max_attempts:
             told = "all attempts expired unseen"
             return Objection(rule=Rule.ATTEMPTS, detail=told, is_final=True)
+        if not self._quarantine.is_asked_for(send):
+            told = (
+                "its caller to ask for it again: it may have been cancelled after the restored copy"
+            )
+            return Objection(rule="restored", detail=told)
         if (status := round_.wallets[send.wallet_id].status) is not WalletStatus.ACTIVE:
             return Objection(rule="wallet", detail=f"its wallet, which is {status}")
         turn = turn_of(send, round_.lanes, round_.predecessors)

@@ -464,6 +464,21 @@ async def test_another_history_of_the_feed_forces_a_look_at_every_open_payout(de
     assert (await desk.store.cursor()).startswith("first-restored.")
 
 
+async def test_h5_what_a_restored_wallet_manager_has_queued_is_asked_for_again(desk: Desk) -> None:
+    payout = await desk.promise()
+    await desk.dispatcher.dispatch(Currency.USDT)
+    await desk.follower.follow()
+    desk.wallet_manager.restore()
+    await desk.follower.follow()
+    await desk.dispatcher.dispatch(Currency.USDT)
+    assert desk.wallet_manager.handed_over.count(payout.send_key) == 2
+
+    desk.clock.advance(seconds=121)
+    await desk.follower.reconcile()
+    await desk.dispatcher.dispatch(Currency.USDT)
+    assert desk.wallet_manager.handed_over.count(payout.send_key) == 3
+
+
 async def test_h13_events_that_are_gone_are_made_up_for_by_asking_and_never_skipped(
     desk: Desk,
 ) -> None:

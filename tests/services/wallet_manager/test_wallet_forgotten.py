@@ -122,3 +122,22 @@ async def test_h5_a_move_between_own_addresses_is_booked_on_both_sides_once_it_i
     assert (await again.position(leaf.id, Currency.USDT)).settled == 25 * TRX
     lines = [one for one in await again.journal() if one.account == leaf.id]
     assert sum(one.amount for one in lines) == 25 * TRX
+
+
+async def test_h5_a_send_that_was_cancelled_after_the_copy_is_not_signed(site: Site) -> None:
+    till = await site.boot()
+    await till.treasury()
+    send = await till.taken(intent())
+    copy = await site.copy(till)
+    await till.oversight.cancel(send.id, reason="the customer was paid by hand", by="op")
+
+    again = await site.restore(copy)
+    await recovered(site, again)
+    await again.sender.sign_due()
+
+    assert (await again.read(send.send_key)).state is SendState.QUEUED
+    assert not site.chain.received
+    await again.taken(intent())
+    site.clock.advance(seconds=3)
+    await again.sender.sign_due()
+    assert (await again.read(send.send_key)).state is SendState.SIGNED
