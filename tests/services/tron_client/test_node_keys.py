@@ -52,7 +52,9 @@ class NodeThatRepeatsTheKey:
 def node(play: NodeThatRepeatsTheKey) -> NodeHttp:
     return NodeHttp(
         Endpoint(name="node", operator="somebody", url="https://node.example", api_key=KEY),
-        Treatment(genesis_block_id=GENESIS_BLOCK_ID, timeout_s=20, connect_timeout_s=20, attempts=1),
+        Treatment(
+            genesis_block_id=GENESIS_BLOCK_ID, timeout_s=20, connect_timeout_s=20, attempts=1
+        ),
         counters=NodeCounters(Metrics()),
         transport=httpx.MockTransport(play),
         now_ms=lambda: 0,
