@@ -219,7 +219,13 @@ class KillSwitch:
             )
 
     async def keep_up(self) -> bool:
-        """Bring every place to what is decided: the database, and tron-client."""
+        """Bring every place to what is decided: the database, and tron-client.
+
+        Raises:
+            Problem: tron-client could not be told of a scope, or there is no such wallet; the others
+                were told all the same.
+        """
+        troubles: list[Problem | TimeoutError] = []
         async with self._turning:
             await self.load()
             for scope, stop in self._memory.items():
@@ -228,11 +234,22 @@ class KillSwitch:
             wanted = set(self.scopes())
             for scope in sorted(wanted):
                 await self._remember(scope)
-                await self._hold_back(scope, [])
+                try:
+                    await self._hold_back(scope, [])
+                except (Problem, TimeoutError) as trouble:
+                    troubles.append(trouble)
             for scope in sorted((self._told | set(self._database)) - wanted - self._released):
-                await self._release(scope)
+                try:
+                    await self._release(scope)
+                except SigningStopped:  # of no wallet nothing was held back
+                    log.warning("stop.of_no_wallet", scope=scope)
+                except (Problem, TimeoutError) as trouble:
+                    troubles.append(trouble)
+                    continue
                 self._told.discard(scope)
                 self._released.add(scope)
+        if troubles:
+            raise troubles[0]
         return False
 
     async def open(self, sends: Sequence[Send], *, now_ms: int) -> "StopDesk":

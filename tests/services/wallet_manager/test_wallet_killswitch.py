@@ -206,6 +206,26 @@ async def test_h23_tron_client_is_told_until_it_took(desk: Desk) -> None:
     assert desk.guards.broadcaster.stopped == {""}
 
 
+async def test_h23_a_file_that_names_no_wallet_keeps_no_other_stop_from_tron_client(
+    desk: Desk,
+) -> None:
+    owner = (await desk.till.wallets.treasury()).address
+    strange = desk.folder / "stop-wal_000000"
+    strange.touch()
+    (desk.folder / f"stop-{WALLET}").touch()
+    for _ in range(2):
+        with pytest.raises(SigningStopped, match="no such wallet"):
+            await desk.switch.keep_up()
+    assert desk.guards.broadcaster.stopped == {owner}
+
+    (desk.folder / f"stop-{WALLET}").unlink()
+    with pytest.raises(SigningStopped, match="no such wallet"):
+        await desk.switch.keep_up()
+    assert desk.guards.broadcaster.stopped == set()
+    strange.unlink()
+    await desk.switch.keep_up()
+
+
 async def test_h23_what_may_still_land_is_told_with_its_time_and_its_hold_stays(
     desk: Desk,
 ) -> None:
