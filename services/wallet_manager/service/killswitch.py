@@ -48,6 +48,9 @@ UNDER_WAY: Final = (
 )
 
 
+NS_PER_MS: Final = 1_000_000
+
+
 class Broadcaster(Protocol):
     """Brings signed bytes to the chain, or holds them back: tron-client."""
 
@@ -274,8 +277,14 @@ class KillSwitch:
         return stop.reason if stop is not None and not stop.lifted else "a file says so"
 
     def _moment(self, scope: str) -> int:
+        """Return when a stop began, so that an agreement to lift an earlier one does not lift it."""
         stop = self._memory.get(scope) or self._database.get(scope)
-        return stop.at_ms if stop is not None else 0
+        if stop is not None and not stop.lifted:
+            return stop.at_ms
+        try:
+            return self._path(scope).lstat().st_mtime_ns // NS_PER_MS
+        except OSError:
+            return 0
 
     def _path(self, scope: str) -> Path:
         return self._folder / (STOP_FILE if scope == ALL else f"{STOP_FILE}-{scope}")

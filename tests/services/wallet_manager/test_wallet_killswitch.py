@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -331,6 +332,27 @@ async def test_h23_where_two_have_to_agree_one_cannot_lift_it(tmp_path: Path) ->
     desk.till.clock.advance(seconds=1)
     with pytest.raises(ApprovalNeeded):
         await desk.switch.lift(ALL, reason="found", by="ada")
+    await desk.till.storage.close()
+
+
+async def test_h23_an_agreement_to_lift_one_file_does_not_lift_the_next_one(
+    tmp_path: Path,
+) -> None:
+    desk = await opened(tmp_path, quorums=2)
+    file = desk.folder / "stop"
+    file.touch()
+    await desk.switch.keep_up()
+    with pytest.raises(ApprovalNeeded) as needed:
+        await desk.switch.lift(ALL, reason="found", by="ada")
+    for who in ("bob", "carol"):
+        await desk.guards.approvals.agree(str(needed.value.facts["approval_id"]), who=who, note="")
+    file.unlink()
+
+    file.touch()
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 5_000_000))
+    with pytest.raises(ApprovalNeeded):
+        await desk.switch.lift(ALL, reason="found", by="ada")
+    assert file.exists()
     await desk.till.storage.close()
 
 
