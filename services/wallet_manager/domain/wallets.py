@@ -98,6 +98,7 @@ class Wallet:
         branch: hex of the account's public key and chain code, for deposit addresses; empty where
             only the address is known.
         next_index: leaf of the next deposit address.
+        locks: how often it was locked; people agree to the end of one lock, not of the next.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Wallet:
     branch: str
     next_index: int = 1
     birth_height: int | None = None
+    locks: int = 0
     created_at_ms: int
 
     @property
@@ -210,7 +212,9 @@ class Wallet:
 
     def locked(self) -> "Wallet":
         """Return the wallet frozen: nothing is signed for it until a person has looked."""
-        return self if self.status is WalletStatus.LOCKED else self.moved(WalletStatus.LOCKED)
+        if self.status is WalletStatus.LOCKED:
+            return self
+        return replace(self.moved(WalletStatus.LOCKED), locks=self.locks + 1)
 
     def unlocked(self) -> "Wallet":
         """Return the wallet signing again, after a person looked; one that is not locked stays."""

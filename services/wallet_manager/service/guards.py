@@ -124,7 +124,7 @@ class Guards:
                 change,
                 ApprovalKind.UNLOCK,
                 wallet.id,
-                content=fingerprint({"unlock": wallet.id, "version": wallet.version}),
+                content=fingerprint({"unlock": wallet.id, "lock": wallet.locks}),
                 reason=reason,
                 by=by,
             )

@@ -352,13 +352,21 @@ async def test_four_eyes_unlock_a_wallet_and_one_locks_it(four_eyes: Edge) -> No
     for name in ("bob", "carol"):
         voice = four_eyes.keys.person(Role.SUPER_ADMIN, name)
         await four_eyes.ask("POST", f"/approvals/{needed['approval_id']}/agree", {}, by=voice)
+    addresses = f"/wallets/{wallet['wallet_id']}/addresses"  # invoices go on meanwhile
+    status, _ = await four_eyes.ask("POST", addresses, {"request_id": "i", "purpose": "invoice"})
+    assert status == 200
     status, unlocked = await four_eyes.ask("PUT", path, unlock)
     assert (status, unlocked["status"]) == (200, "active")
+    await four_eyes.ask("PUT", path, {"locked": True, "reason": "theft again"})
+    status, again = await four_eyes.ask("PUT", path, unlock)
+    assert status == 403
+    assert again["approval_id"] != needed["approval_id"]
     _, audit = await four_eyes.ask("GET", "/audit?limit=50")
     acts = [one["act"] for one in audit["decisions"]]
     assert [act for act in acts if act.startswith("wallet.") and act != "wallet.made"] == [
         "wallet.locked",
         "wallet.unlocked",
+        "wallet.locked",
     ]
 
 
