@@ -137,6 +137,7 @@ def _service(
         )
     )
     wallets, sender, books, recovery = parts.wallets, parts.sender, parts.books, parts.recovery
+    recovery.after_restore(guards)
     watches = Watches(store=store, watcher=chain, alarms=alarms)
 
     def held_back(wallet_id: str) -> str | None:

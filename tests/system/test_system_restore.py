@@ -200,9 +200,13 @@ def test_h5_h25_after_the_machine_is_lost_the_copies_bring_everything_back_and_n
     until(
         lambda: (
             drill.alarms("wallet-manager")
-            == {("feed_restarted", "transfers"), ("feed_restarted", "transactions")}
+            == {
+                ("decisions_restored", "all"),
+                ("feed_restarted", "transfers"),
+                ("feed_restarted", "transactions"),
+            }
         ),
-        "both feeds are said to have begun anew",
+        "what was decided is to be looked at, and both feeds are said to have begun anew",
     )
     drill.close_alarms("wallet-manager")
     until(lambda: is_ready(drill), "the operator has looked")
@@ -250,7 +254,9 @@ def test_h5_services_that_were_set_back_beside_one_that_was_not_pay_nothing_twic
         lambda: all(drill.payout(one)["status"] == "completed" for one in after.values()),
         "the forgotten payouts find the transactions that paid them",
     )
-    until(lambda: is_ready(drill), "the quarantine is over")
+    until(lambda: not is_quarantined(drill), "the quarantine is over")
+    assert drill.close_alarms("wallet-manager") == {("decisions_restored", "all")}
+    until(lambda: is_ready(drill), "the operator has looked")
     drill.pay_out(4)
     assert drill.paid(treasury) == {1: 1, 2: 1, 3: 1, 4: 1}
     assert not drill.reasons("tron-client")

@@ -86,6 +86,7 @@ class Run:
         until_ms: a solid block of this time or later ends the matching.
         forgot_ms: when the last matching began: what had left unsigned before then may be forgotten here.
         strangers: addresses that were watched and no wallet's when indexes were last moved on.
+        from_copy: whether the quarantine began because the database was restored.
         next_account: no account before it is given to a wallet that is made from now on.
     """
 
@@ -101,6 +102,7 @@ class Run:
     until_ms: int | None = None
     forgot_ms: int = 0
     strangers: int = 0
+    from_copy: bool = False
     next_account: int = 0
 
     @property
@@ -147,7 +149,9 @@ class Run:
 
     def cleared(self) -> "Run":
         """Return the mark when nothing can be missing any more."""
-        return replace(self, stage=Stage.CLEAR, why="", next_height=None, until_ms=None)
+        return replace(
+            self, stage=Stage.CLEAR, why="", next_height=None, until_ms=None, from_copy=False
+        )
 
 
 def boot(before: Run | None, *, incarnation: str, is_used: bool, at_ms: int) -> Run:
@@ -166,7 +170,8 @@ def boot(before: Run | None, *, incarnation: str, is_used: bool, at_ms: int) -> 
         return run
     if before.incarnation != incarnation:
         why = "the database was restored from a copy"
-        return run.quarantined(Stage.INDEXING, why=why, at_ms=at_ms)
+        restored = replace(run, from_copy=True)
+        return restored.quarantined(Stage.INDEXING, why=why, at_ms=at_ms)
     if before.is_clear and before.is_running:
         why = "the last process did not end as it should"
         return run.quarantined(Stage.COMPARING, why=why, at_ms=at_ms)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from services.wallet_manager.domain.approvals import (
     LONGEST_MS,
@@ -20,6 +21,9 @@ from services.wallet_manager.store.schema import APPROVALS
 from shared.clock import Clock
 from shared.ids import NewId
 from shared.storage import Page, written
+
+PAGE: Final = 500
+RESTORED: Final = "restored from a copy: it may have been used or turned down since"
 
 
 class Approvals:
@@ -189,6 +193,31 @@ class Approvals:
             )
         change.approval(asked.spent(now_ms=now_ms))
         change.decide(self._audit.decision(Act.APPROVAL_USED, asked.id, who=by, why=reason))
+
+    async def end_standing(self) -> int:
+        """End every request that is open or agreed, but for large sends; returns how many.
+
+        After a restore nobody knows whether it was used or turned down since (hazard H5).
+        """
+        count, cursor = 0, None
+        async with self._answering:
+            while True:
+                page = await self.page(cursor=cursor, limit=PAGE)
+                alive = [one for one in page.items if self._may_happen(one)]
+                change = Change()
+                for one in alive:
+                    change.approval(replace(one, expires_ms=self._clock.now_ms()))
+                    change.decide(self._audit.decision(Act.APPROVAL_DENIED, one.id, why=RESTORED))
+                if alive:
+                    await self._store.commit(change)
+                count += len(alive)
+                cursor = page.next
+                if cursor is None:
+                    return count
+
+    def _may_happen(self, approval: Approval) -> bool:
+        alive = self.state(approval) in {ApprovalState.OPEN, ApprovalState.AGREED}
+        return alive and approval.kind is not ApprovalKind.LARGE_SEND
 
     async def _standing(self, kind: ApprovalKind, content: str) -> Approval | None:
         page = await self._store.storage.list(

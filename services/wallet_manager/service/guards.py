@@ -85,6 +85,23 @@ class Guards:
         await self.decided.look()
         return await self.timekeeper.look()
 
+    async def end_agreements(self) -> int:
+        """End what people agreed to and has not happened here: it may have after a copy was made.
+
+        A large send keeps its agreement, for it is paid once only, and not before its caller asks for
+        it again.
+        """
+        return await self.approvals.end_standing()
+
+    async def in_force(self) -> str:
+        """Say which policy and which stops are in force after a restore."""
+        policy = await self.policies.stored(EVERY_WALLET)
+        stops = ", ".join(self.switch.scopes()) or "nothing"
+        return (
+            f"policy revision {policy.revision} is in force and {stops} is stopped; later changes of"
+            " policies, stops, locks and cancellations are forgotten"
+        )
+
     async def policy(self, scope: str) -> Policy:
         """Return the policy for a scope; raises UnknownWallet."""
         if scope != EVERY_WALLET:

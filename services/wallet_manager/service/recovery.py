@@ -32,6 +32,7 @@ BLOCKS: Final = 1_000
 PAGE: Final = 500
 STRANGERS: Final = "watch_strangers"
 UNKNOWN: Final = "transaction_unknown"
+RESTORED: Final = "decisions_restored"
 
 MOST_TOLD: Final = 10_000
 """Unknown transactions of one page of a feed that are remembered."""
@@ -63,6 +64,18 @@ class Clocks(Protocol):
         ...
 
 
+class Decisions(Protocol):
+    """What people decided: the guards."""
+
+    async def end_agreements(self) -> int:
+        """End what people agreed to and has not happened; it may have after the copy was made."""
+        ...
+
+    async def in_force(self) -> str:
+        """Say what is in force."""
+        ...
+
+
 class Recovery:
     """Keeps the mark of the running process, and leads the service out of quarantine."""
 
@@ -79,6 +92,7 @@ class Recovery:
         alarms: Alarms,
     ) -> None:
         self._hand_over: Callable[[], Awaitable[None]] | None = None
+        self._decisions: Decisions | None = None
         self._store = store
         self._chain = chain
         self._imports = imports
@@ -94,6 +108,10 @@ class Recovery:
     def before_clear(self, hand_over: Callable[[], Awaitable[None]]) -> None:
         """Say how tron-client is given all transactions under way once more."""
         self._hand_over = hand_over
+
+    def after_restore(self, decisions: Decisions) -> None:
+        """Name what people decided, of which a copy may have forgotten the latest."""
+        self._decisions = decisions
 
     @property
     def run(self) -> Run:
@@ -172,6 +190,8 @@ class Recovery:
                 is_used=is_used,
                 at_ms=self._clocks.now_ms(),
             )
+            if self._decisions is not None and run.from_copy and run.stage is Stage.INDEXING:
+                await self._decisions.end_agreements()
             await self._keep(run)
         await self._claims.load()
         if not run.is_clear:
@@ -285,6 +305,11 @@ class Recovery:
         if solid.timestamp_ms >= (run.until_ms or 0):
             if self._hand_over is not None:  # tron-client may have been set back too
                 await self._hand_over()
+            if run.from_copy and self._decisions is not None:
+                told = (
+                    f"restored as of about block {run.height}: {await self._decisions.in_force()}"
+                )
+                await self._alarms.raise_alarm(RESTORED, "all", detail=told)
             await self._become(self._run.cleared())
         return False
 

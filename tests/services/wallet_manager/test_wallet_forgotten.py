@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from services.wallet_manager.domain.approvals import ApprovalKind, ApprovalNeeded
+from services.wallet_manager.service.approvals import Approvals
+from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.store.changes import Change
+from shared.models.alarms import Severity
 from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from tests.services.wallet_manager.test_wallet_recovery import Site, recovered
-from tests.services.wallet_manager.till import TRX, fate, intent, transfer
+from tests.services.wallet_manager.till import TRX, Till, fate, intent, transfer
 
 LEAF = AddressRequest(request_id="a", purpose="p")
 OTHER_LEAF = AddressRequest(request_id="b", purpose="p")
@@ -141,3 +146,69 @@ async def test_h5_a_send_that_was_cancelled_after_the_copy_is_not_signed(site: S
     site.clock.advance(seconds=3)
     await again.sender.sign_due()
     assert (await again.read(send.send_key)).state is SendState.SIGNED
+
+
+class Decisions:
+    """What people decided, as the guards tell it."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    async def end_agreements(self) -> int:
+        self.ended += 1
+        return 1
+
+    async def in_force(self) -> str:
+        return "policy revision 3 is in force"
+
+
+async def test_h5_what_people_decided_before_a_restore_calls_a_person_at_its_end(
+    site: Site,
+) -> None:
+    till = await site.boot()
+    await till.treasury()
+    again = await site.restore(await site.copy(till))
+    decisions = Decisions()
+    again.recovery.after_restore(decisions)
+    await recovered(site, again)
+
+    (alarm,) = again.alarms.open()
+    assert (alarm.kind, alarm.severity) == ("decisions_restored", Severity.CRITICAL)
+    assert "policy revision 3 is in force" in alarm.detail
+    await again.recovery.suspect("tron-client told of a transaction that is not recorded here")
+    await recovered(site, again)
+    assert again.alarms.open()[0].count == 1
+
+
+async def test_h5_an_agreement_in_a_copy_is_not_used_a_second_time(site: Site) -> None:
+    till = await site.boot()
+    await till.treasury()
+    approvals = people(till)
+    change = Change()
+    with pytest.raises(ApprovalNeeded) as needed:
+        await asked(approvals, change)
+    for who in ("bob", "carol"):
+        await approvals.agree(str(needed.value.facts["approval_id"]), who=who, note="")
+    again = await site.restore(await site.copy(till))
+
+    assert await people(again).end_standing() == 1
+    with pytest.raises(ApprovalNeeded) as anew:
+        await asked(people(again), Change())
+    assert anew.value.facts["agreed"] == 0
+
+
+def people(till: Till) -> Approvals:
+    return Approvals(
+        store=till.store,
+        audit=Audit(store=till.store, clock=till.clock),
+        clock=till.clock,
+        new_id=lambda prefix: f"{prefix}_{till.storage.incarnation}",
+        quorums=dict.fromkeys(ApprovalKind, 2),
+        lifetime_ms=3_600_000,
+    )
+
+
+async def asked(approvals: Approvals, change: Change) -> None:
+    await approvals.require(
+        change, ApprovalKind.EXPORT, "wal_1", content="digest", reason="audit", by="ada"
+    )
