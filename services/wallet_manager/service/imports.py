@@ -12,7 +12,7 @@ from services.wallet_manager.domain.books import accounts_of
 from services.wallet_manager.domain.fees import worst_of
 from services.wallet_manager.domain.reading import meaning_of, rebuilt
 from services.wallet_manager.domain.recovery import bears, with_attempt
-from services.wallet_manager.domain.sends import Attempt, Send
+from services.wallet_manager.domain.sends import Attempt, Hold, Send
 from services.wallet_manager.service.books import Books
 from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.service.recount import Found, Recount
@@ -144,6 +144,8 @@ class Imports:
                 log.critical("recovery.unreadable", txid=one.txid)
                 continue
             before = sends.get(one.send_key) or await self._forgotten(one, decoded, wallet_id)
+            if before.owner != owner:
+                before = await self._moved(before, owner, wallet_id, ledger)
             if before.id not in numbers:
                 numbers[before.id] = await self._store.attempt_numbers(before.id)
             attempt = self._attempt(before, one, decoded, taken=numbers[before.id])
@@ -173,6 +175,15 @@ class Imports:
         await self._store.commit(change)
         log.warning("recovery.imported", owner=owner, count=len(lost))
         return len(lost)
+
+    async def _moved(self, send: Send, owner: Address, wallet_id: str, ledger: Ledger) -> Send:
+        """Return a send that was asked for anew with another wallet as what was signed for it (H4)."""
+        await ledger.load(accounts_of(send.owner))
+        ledger.release(send.owner, send.hold)
+        leaf = await self._store.address(owner)
+        return replace(
+            send, owner=owner, wallet_id=wallet_id, leaf=leaf.index if leaf else 0, hold=Hold()
+        )
 
     async def _forgotten(
         self, one: StoredTransactionView, decoded: DecodedTransaction, wallet_id: str

@@ -212,3 +212,27 @@ async def asked(approvals: Approvals, change: Change) -> None:
     await approvals.require(
         change, ApprovalKind.EXPORT, "wal_1", content="digest", reason="audit", by="ada"
     )
+
+
+async def test_h4_h5_a_send_asked_for_anew_with_another_wallet_is_the_one_that_was_signed(
+    site: Site,
+) -> None:
+    till = await site.boot()
+    treasury = await till.treasury()
+    other, _ = await till.wallets.create(WalletRequest(user_id="ada"), principal="op", key="ada")
+    for currency in Currency:
+        await till.deposit(other.address, 100 * TRX, currency)
+    copy = await site.copy(till)
+    send = await till.submitted(intent(wallet_id=other.id))
+    assert send.owner == other.address
+
+    again = await site.restore(copy)
+    await again.taken(intent(wallet_id=treasury.id))
+    await recovered(site, again)
+    after = await again.read(send.send_key)
+    assert (after.owner, after.wallet_id, after.txid) == (other.address, other.id, send.txid)
+    await again.verdicts(fate(after, TransactionState.CONFIRMED))
+
+    paid = await again.position(other.address, Currency.USDT)
+    assert (paid.settled, paid.held) == (75 * TRX, 0)
+    assert (await again.position(treasury.address, Currency.USDT)).settled == 1_000 * TRX
