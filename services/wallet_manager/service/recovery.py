@@ -149,17 +149,27 @@ class Recovery:
         return self._run.is_clear
 
     async def hear_verdicts(self, page: FeedView[TransactionView]) -> None:
-        """Apply what became of our transactions; one that is not recorded here is a lost record (H5)."""
+        """Apply what became of our transactions; one that is not recorded here is a lost record (H5).
+
+        The quarantine that it begins is stored first and the page heard again in it, for the cursor
+        moves with the page.
+
+        Raises:
+            Quarantined: a record may be missing.
+        """
         self._require_records()
-        unknown = await self._books.apply_verdicts(page)
-        for txid in unknown:
-            if txid in self._told_of:  # the quarantine that it began could not explain it
-                told = f"tron-client tells of {txid}, which no send here made"
-                await self._alarms.raise_alarm(UNKNOWN, txid, detail=told)
+        txids = list(dict.fromkeys(item.object.txid for item in page.items))
+        known = await self._store.attempts(txids) if txids else {}
+        unknown = [txid for txid in txids if txid not in known]
         fresh = [txid for txid in unknown if txid not in self._told_of]
         if fresh:
             self._told_of |= set(fresh[:MOST_TOLD])
             await self.suspect(f"tron-client told of {fresh[0]}, which is not recorded here")
+            self._require_records()
+        for txid in unknown:  # the quarantine could not explain it
+            told = f"tron-client tells of {txid}, which no send here made"
+            await self._alarms.raise_alarm(UNKNOWN, txid, detail=told)
+        await self._books.apply_verdicts(page)
 
     def _require_records(self) -> None:
         """Refuse a page that was asked for before the quarantine began; it is asked for again."""

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.wallet_manager.domain.approvals import ApprovalKind, ApprovalNeeded
+from services.wallet_manager.domain.recovery import Quarantined, Stage
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.service.books import VERDICTS
 from services.wallet_manager.store.changes import Change
 from shared.models.alarms import Severity
 from shared.models.tron_transactions import TransactionState
@@ -15,7 +17,7 @@ from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletSt
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from tests.services.wallet_manager.test_wallet_recovery import Site, recovered
-from tests.services.wallet_manager.till import TRX, Till, fate, intent, transfer
+from tests.services.wallet_manager.till import TRX, Till, fate, intent, page, transfer
 
 LEAF = AddressRequest(request_id="a", purpose="p")
 OTHER_LEAF = AddressRequest(request_id="b", purpose="p")
@@ -236,3 +238,24 @@ async def test_h4_h5_a_send_asked_for_anew_with_another_wallet_is_the_one_that_w
     paid = await again.position(other.address, Currency.USDT)
     assert (paid.settled, paid.held) == (75 * TRX, 0)
     assert (await again.position(treasury.address, Currency.USDT)).settled == 1_000 * TRX
+
+
+async def test_h5_a_verdict_on_a_lost_record_is_heard_again_after_a_death_before_the_quarantine(
+    site: Site,
+) -> None:
+    till = await site.boot()
+    await till.treasury()
+    send = await till.submitted(intent())
+    unknown = fate(send, TransactionState.INCLUDED, txid="5" * 64)
+    cursor = await till.books.cursor(VERDICTS)
+
+    with pytest.raises(Quarantined):
+        await till.recovery.hear_verdicts(page([unknown], next_="a.9"))
+
+    assert await till.books.cursor(VERDICTS) == cursor
+    assert till.recovery.run.stage is Stage.INDEXING
+    while await till.recovery.work():
+        pass
+    await till.recovery.hear_verdicts(page([unknown], next_="a.9"))
+    assert await till.books.cursor(VERDICTS) == "a.9"
+    assert till.alarm_kinds() == {"transaction_unknown"}
