@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 ALARM: Final = "books_differ"
 ROUND: Final = 20
-"""Positions looked at in one round."""
+"""Positions looked at in one round at most; fewer where the head moves on before they are told."""
 
 PAGE: Final = 1_000
 
@@ -48,6 +48,7 @@ class Reconciliation:
         self._usdt = usdt_contract
         self._books_lock = books_lock
         self._cursor: str | None = None
+        self._round = ROUND
         self._measured: list[Measured] = []
 
     async def work(self) -> bool:
@@ -59,9 +60,13 @@ class Reconciliation:
             measured, self._measured = self._measured, []
             for one in measured:
                 await self._judge(one)
-        page = await self._store.all_positions(cursor=self._cursor, limit=ROUND)
+        page = await self._store.all_positions(cursor=self._cursor, limit=self._round)
         owners = sorted({one.address for one in page.items if one.settled or one.held})
         self._measured = await self._measure(owners)
+        if owners and not self._measured and self._round > 1:
+            self._round //= 2  # the same again, fewer at once: else none would ever be judged
+            return False
+        self._round = min(ROUND, self._round + 1)
         self._cursor = page.next
         return False
 
@@ -141,7 +146,11 @@ class Reconciliation:
                 return total
 
     async def _in_flight(self, owner: Address, measured: Measured) -> int:
-        """Return what may have been taken by transactions that were signed before and lack a verdict."""
+        """Return what may have been taken by transactions that were signed before and lack a verdict.
+
+        One that was seen in a later block took nothing yet. Else a wallet that always has something on
+        its way would hide what is missing for ever.
+        """
         if measured.account != owner:
             return 0
         sends = await self._store.under_way(owner)
@@ -149,5 +158,7 @@ class Reconciliation:
         return sum(
             send.hold.of(measured.currency)
             for send in sends
-            if send.txid in attempts and attempts[send.txid].created_at_ms <= measured.at_ms
+            if send.txid in attempts
+            and attempts[send.txid].created_at_ms <= measured.at_ms
+            and (send.block_height is None or send.block_height <= measured.height)
         )

@@ -15,12 +15,13 @@ from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import ALARM, Reconciliation
 from services.wallet_manager.store.schema import POSITIONS
 from shared.clock import rfc3339
-from shared.models.tron_client import TransferView
+from shared.models.tron_client import AccountView, TransferView
 from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_manager import WalletRequest
 from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.storage import Unit
+from shared.tron.address import Address
 from tests.services.wallet_manager.till import (
     STRANGER,
     TRX,
@@ -160,6 +161,54 @@ async def test_a_send_on_its_way_explains_no_more_than_that(
 
     assert not (await finding(till, treasury)).is_explained
     assert (await till.position(treasury.address, Currency.USDT)).short == 1
+
+
+async def test_a_send_that_was_seen_in_a_later_block_explains_nothing(
+    till: Till, watch: Reconciliation, treasury: Wallet
+) -> None:
+    till.chain.holdings[treasury.address, Currency.USDT] -= 20 * TRX  # gone without an order
+    for number in range(PATIENCE + 1):
+        send = await till.submitted(intent(str(number)))
+        await watch.work()
+        landed = till.chain.head_height + 1
+        await till.verdicts(fate(send, TransactionState.INCLUDED, height=landed))
+        await solid_at(till, till.chain.head_height)
+        await watch.work()
+        await till.verdicts(fate(send, TransactionState.CONFIRMED, height=landed))
+        till.chain.holdings[treasury.address, Currency.USDT] -= 25 * TRX
+        till.chain.holdings[treasury.address, Currency.TRX] -= FEE_SUN
+        till.chain.head_height += 10
+        till.clock.advance(seconds=30)
+        await solid_at(till, till.chain.head_height)
+
+    assert till.alarm_kinds() == {ALARM}
+
+
+async def test_a_head_that_moves_on_within_a_round_makes_it_smaller(
+    till: Till, watch: Reconciliation, treasury: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallets = [
+        (await till.wallets.create(_plain(), principal="p", key=str(number)))[0]
+        for number in range(8)
+    ]
+    for wallet in wallets:
+        await till.deposit(wallet.address, TRX, Currency.USDT)
+        till.chain.holdings[wallet.address, Currency.USDT] = TRX
+    tell = till.chain.account
+
+    async def slowly(address: Address) -> AccountView:
+        """Take as long over four accounts as a block lasts."""
+        if len(till.chain.asked_accounts) % 4 == 3:
+            till.chain.head_height += 1
+        return await tell(address)
+
+    monkeypatch.setattr(till.chain, "account", slowly)
+    for _ in range(40):
+        await watch.work()
+        await solid_at(till, till.chain.head_height)
+
+    assert await watch.report(treasury.address)
+    assert all([await watch.report(wallet.address) for wallet in wallets])
 
 
 async def test_what_is_booked_of_later_blocks_is_no_difference(
