@@ -255,7 +255,11 @@ def test_h5_services_that_were_set_back_beside_one_that_was_not_pay_nothing_twic
         "the forgotten payouts find the transactions that paid them",
     )
     until(lambda: not is_quarantined(drill), "the quarantine is over")
-    assert drill.close_alarms("wallet-manager") == {("decisions_restored", "all")}
+    until(
+        lambda: drill.alarms("wallet-manager") == {("decisions_restored", "all")},
+        "what was decided is to be looked at",
+    )
+    drill.close_alarms("wallet-manager")
     until(lambda: is_ready(drill), "the operator has looked")
     drill.pay_out(4)
     assert drill.paid(treasury) == {1: 1, 2: 1, 3: 1, 4: 1}
