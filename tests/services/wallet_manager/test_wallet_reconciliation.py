@@ -15,13 +15,12 @@ from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import ALARM, Reconciliation
 from services.wallet_manager.store.schema import POSITIONS
 from shared.clock import rfc3339
-from shared.models.tron_client import AccountView, TransferView
+from shared.models.tron_client import TransferView
 from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_manager import WalletRequest
 from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.storage import Unit
-from shared.tron.address import Address
 from tests.services.wallet_manager.till import (
     STRANGER,
     TRX,
@@ -185,7 +184,7 @@ async def test_a_send_that_was_seen_in_a_later_block_explains_nothing(
 
 
 async def test_a_head_that_moves_on_within_a_round_makes_it_smaller(
-    till: Till, watch: Reconciliation, treasury: Wallet, monkeypatch: pytest.MonkeyPatch
+    till: Till, watch: Reconciliation, treasury: Wallet
 ) -> None:
     wallets = [
         (await till.wallets.create(_plain(), principal="p", key=str(number)))[0]
@@ -194,15 +193,7 @@ async def test_a_head_that_moves_on_within_a_round_makes_it_smaller(
     for wallet in wallets:
         await till.deposit(wallet.address, TRX, Currency.USDT)
         till.chain.holdings[wallet.address, Currency.USDT] = TRX
-    tell = till.chain.account
-
-    async def slowly(address: Address) -> AccountView:
-        """Take as long over four accounts as a block lasts."""
-        if len(till.chain.asked_accounts) % 4 == 3:
-            till.chain.head_height += 1
-        return await tell(address)
-
-    monkeypatch.setattr(till.chain, "account", slowly)
+    till.chain.accounts_a_block = 4
     for _ in range(40):
         await watch.work()
         await solid_at(till, till.chain.head_height)

@@ -118,6 +118,7 @@ class Chain:
         watched: what it has promised to watch; ``births`` says from which height, and how many.
         stored: what it remembers of what it was given.
         holdings: what a node says of balances, by account of the journal.
+        accounts_a_block: after how many accounts that were asked for the head moves on.
         on_chain: what solid blocks hold of ours; ``blocks_at_once`` it looks through at most.
     """
 
@@ -147,12 +148,15 @@ class Chain:
         self.head_height = 100
         self.holdings: dict[tuple[str, Currency], int] = {}
         self.asked_accounts: list[Address] = []
+        self.accounts_a_block: int | None = None
         self.unfreezing: list[UnfreezingView] = []
         self.votes: list[VoteView] = []
 
     async def account(self, address: Address) -> AccountView:
         self._reach()
         self.asked_accounts.append(address)
+        if self.accounts_a_block and len(self.asked_accounts) % self.accounts_a_block == 0:
+            self.head_height += 1
         coins = self.holdings.get((address, Currency.TRX), 0)
         staked = self.holdings.get((f"staked:{address}", Currency.TRX), 0)
         return AccountView(
