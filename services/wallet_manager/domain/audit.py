@@ -167,7 +167,9 @@ class Chain:
     """
 
     def __init__(self, anchors: Sequence[tuple[int, str]] = ()) -> None:
-        self._anchors = dict(anchors)
+        self._anchors: dict[int, set[str]] = {}
+        for number, digest in anchors:  # two that differ cannot both hold
+            self._anchors.setdefault(number, set()).add(digest)
         self.count = 0
         self.digest = GENESIS
 
@@ -187,7 +189,7 @@ class Chain:
             self.digest = digest_of(self.digest, self.count, decision)
             if self.digest != stored:
                 return Break(number=self.count, detail="it was changed after it was written")
-            if self._anchors.pop(self.count, self.digest) != self.digest:
+            if self._anchors.pop(self.count, {self.digest}) != {self.digest}:
                 return Break(number=self.count, detail="it differs from what was written down")
         return None
 

@@ -168,6 +168,16 @@ def test_a_cut_end_is_found_by_the_head_and_with_a_forged_head_by_what_was_writt
     assert checked(pages, None) is not None
 
 
+def test_of_two_notes_of_one_decision_that_differ_neither_hides_the_other() -> None:
+    pages, head = written_in([3])
+    right, wrong = (3, head.digest), (3, "ab" * 32)
+    assert checked(pages, head, [right, right]) is None
+    for anchors in ([right, wrong], [wrong, right]):
+        broken = checked(pages, head, anchors)
+        assert broken is not None
+        assert broken.number == 3
+
+
 def test_a_chain_written_anew_is_found_by_what_was_written_down() -> None:
     _, head = written_in([3])
     page, forged = AuditHead().after([decision(7), decision(8), decision(9)])
