@@ -200,8 +200,7 @@ class Exporting:
         require_strong(file_passphrase)
         wallet = await self._wallets.find(wallet_id)
         name = wallet.own_key()
-        if (reason := self._held_back(wallet.id)) is not None:
-            raise SigningStopped(reason, scope=wallet.id)
+        self._require_going(wallet)
         async with self._keeper.master_key(passphrase, by=by):
             change = await self._agreed(wallet, by=by, why=why)
             try:
@@ -210,12 +209,17 @@ class Exporting:
                 )
             except SignatureRefused as refused:
                 raise CannotSign(str(refused), wallet_id=wallet.id) from None
+            self._require_going(wallet)  # a stop may have come while the owner or the file kept us
             try:
                 await self._store.commit(change)
             except StaleRecord:
                 raise Unavailable("it was asked for twice at once", retry_after_s=1) from None
         log.warning("wallet.exported", wallet_id=wallet.id, by=by)
         return sealed
+
+    def _require_going(self, wallet: Wallet) -> None:
+        if (reason := self._held_back(wallet.id)) is not None:
+            raise SigningStopped(reason, scope=wallet.id)
 
     async def _agreed(self, wallet: Wallet, *, by: str, why: str) -> Change:
         change = Change()

@@ -401,6 +401,20 @@ def test_a_keystore_is_the_one_that_geth_writes() -> None:
     )
 
 
+async def test_h23_a_stop_that_comes_while_a_key_is_being_sealed_keeps_it_here(
+    bench: Bench,
+) -> None:
+    wallet = await bench.brought()
+    async with bench.safe.keeper.master_key(None, by=BY):
+        giving = asyncio.create_task(bench.given(wallet.id))
+        await asyncio.wait({giving}, timeout=0.1)
+        bench.stopped[wallet.id] = "theft"
+
+    with pytest.raises(SigningStopped):
+        await giving
+    assert await bench.told(Act.WALLET_EXPORTED) == []
+
+
 # Through the door
 
 
