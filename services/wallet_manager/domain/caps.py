@@ -99,8 +99,8 @@ class Window:
 def value_of(send: Send) -> tuple[Currency, int] | None:
     """Return what a send lets others have; None for what keeps the money ours.
 
-    Intake takes a sweep on only if it goes to a wallet whose key is kept here or to the treasury, so no
-    cap on theft bears on it.
+    Intake takes a sweep on only if it goes to the treasury or stays with its wallet, so no cap on theft
+    bears on it.
     """
     currency = _VALUE_KINDS.get(send.kind)
     if currency is None or send.purpose is Purpose.SWEEP:

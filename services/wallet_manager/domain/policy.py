@@ -66,7 +66,7 @@ def check_ends(intent: Intent, *, is_to_own_wallet: bool, is_to_ours: bool) -> N
 
     Args:
         intent: what is asked for.
-        is_to_own_wallet: the recipient is the own address of a wallet of ours that takes sweeps.
+        is_to_own_wallet: the recipient is the treasury, or the own address of the wallet that pays.
         is_to_ours: it is that or a deposit address.
     """
     purpose = intent.purpose
@@ -76,7 +76,8 @@ def check_ends(intent: Intent, *, is_to_own_wallet: bool, is_to_ours: bool) -> N
     if purpose in TO_OURS and not is_to_ours:
         raise PolicyRefusal(f"a {purpose} goes to an address of ours alone", rule="own_address")
     if purpose is Purpose.SWEEP and not is_to_own_wallet:
-        raise PolicyRefusal("a sweep goes to a wallet's own address alone", rule="own_wallet")
+        told = "a sweep goes to the treasury or to the own address of its wallet"
+        raise PolicyRefusal(told, rule="own_wallet")
 
 
 def check(intent: Intent, *, caller: str | None) -> None:

@@ -137,14 +137,13 @@ class Wallet:
         """True when the key kept here is all that a transaction of this wallet takes (hazard H7)."""
         return self.type in KEPT_HERE
 
-    @property
-    def takes_sweeps(self) -> bool:
-        """True where money that is swept here stays ours: its key is kept here, or it is the treasury.
+    def takes_sweeps_of(self, wallet_id: str) -> bool:
+        """True for the treasury, and for what is paid from its own deposit addresses.
 
-        Any address can be made a wallet whose key is elsewhere by whoever may make wallets, and no cap
-        bears on a sweep (hazard H18).
+        No cap bears on a sweep, and whoever may make wallets could make many (hazard H18): with a key
+        elsewhere they would be anybody's, with one here each would have caps of its own.
         """
-        return self.signs_alone or self.role is WalletRole.TREASURY
+        return self.id == wallet_id or self.role is WalletRole.TREASURY
 
     def own_key(self) -> KeyName:
         """Say which key of the vault is that of its address; raises CannotSign if it is elsewhere."""

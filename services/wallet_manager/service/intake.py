@@ -159,7 +159,7 @@ class Intake:
             recipient = None  # it may go to anybody, so that nobody looks
         ours = await self._store.owned([recipient]) if recipient else set()
         own = await self._store.wallet_by_address(recipient) if recipient in ours else None
-        is_to_own_wallet = own is not None and own.takes_sweeps
+        is_to_own_wallet = own is not None and own.takes_sweeps_of(intent.wallet_id)
         policy.check_ends(intent, is_to_own_wallet=is_to_own_wallet, is_to_ours=bool(ours))
 
     async def _note_asked(self, stored: Send) -> None:

@@ -138,6 +138,24 @@ async def test_h18_a_sweep_does_not_go_to_an_address_that_is_only_said_to_be_our
         assert await refused(till, sweep(wallet, source, recipient=STRANGER)) == "own_wallet"
 
 
+async def test_h18_a_sweep_does_not_spread_money_over_wallets_that_have_caps_of_their_own(
+    till: Till,
+) -> None:
+    wallet = await till.treasury()
+    other, _ = await till.wallets.create(WalletRequest(user_id="eve"), principal=GATEWAY, key="k")
+    for source in (await leaf(till, wallet), None):
+        assert await refused(till, sweep(wallet, source, recipient=other.address)) == "own_wallet"
+
+
+async def test_a_sweep_stays_with_its_wallet_or_goes_to_the_treasury(till: Till) -> None:
+    treasury = await till.treasury()
+    shop, _ = await till.wallets.create(WalletRequest(user_id="shop"), principal="op", key="shop")
+    source = await leaf(till, shop)
+    for number, to in enumerate((shop.address, treasury.address)):
+        send = await till.taken(sweep(shop, source, f"sweep-{number}", recipient=to))
+        assert (send.owner, send.recipient) == (source, to)
+
+
 async def test_a_sweep_goes_to_a_treasury_whose_key_is_elsewhere(till: Till) -> None:
     request = WalletRequest(
         user_id="op", wallet_type=WalletType.COLD, role=WalletRole.TREASURY, address=STRANGER
