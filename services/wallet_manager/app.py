@@ -145,7 +145,7 @@ def _service(
         return standing or guards.switch.reason_for(wallet_id)
 
     async def verdicts_again() -> None:
-        guards.switch.tell_again()
+        await guards.switch.tell_again()
         await sender.hand_over_again()
         await books.restart_after_loss(VERDICTS)
 

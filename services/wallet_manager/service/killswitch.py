@@ -6,6 +6,7 @@ stops to bring signed bytes to the chain.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -251,8 +252,9 @@ class KillSwitch:
                     continue
                 self._told.discard(scope)
                 self._released.add(scope)
+        away = [one for one in troubles if not isinstance(one, SigningStopped)]
         if troubles:
-            raise troubles[0]
+            raise (away or troubles)[0]
         return False
 
     async def open(self, sends: Sequence[Send], *, now_ms: int) -> "StopDesk":
@@ -261,10 +263,18 @@ class KillSwitch:
         await self.load()
         return StopDesk(self.reason_for)
 
-    def tell_again(self) -> None:
-        """Tell tron-client anew in the next round: it lost what it knew, its stops maybe too."""
+    async def tell_again(self) -> None:
+        """Tell tron-client anew: it lost what it knew, its stops maybe too.
+
+        Once this returns it may be given again what was signed; what is stopped it holds back.
+
+        Raises:
+            Problem: it could not be told.
+        """
         self._told.clear()
         self._released.clear()
+        with contextlib.suppress(SigningStopped):  # of no wallet there is nothing to give
+            await self.keep_up()
 
     def requires_going(self, wallet_id: str) -> None:
         """Raise SigningStopped if nothing may be signed for a wallet."""

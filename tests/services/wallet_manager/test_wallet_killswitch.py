@@ -20,6 +20,7 @@ from services.wallet_manager.store.schema import STOPS
 from shared.clock import HeldClock
 from shared.models.tron_transactions import MayLandView, TransactionState
 from shared.models.wallet_sends import SendState
+from shared.peers.caller import PeerUnavailable
 from shared.storage import MAX_ROWS, Unit
 from tests.services.wallet_manager.guards import Guards, guarded, rulebook
 from tests.services.wallet_manager.till import (
@@ -225,6 +226,21 @@ async def test_h23_a_file_that_names_no_wallet_keeps_no_other_stop_from_tron_cli
     assert desk.guards.broadcaster.stopped == set()
     strange.unlink()
     await desk.switch.keep_up()
+
+
+async def test_h23_a_tron_client_that_lost_its_stops_has_them_before_it_is_given_anything(
+    desk: Desk,
+) -> None:
+    await desk.switch.stop(ALL, reason="theft", by="ada")
+    (desk.folder / "stop-nothing").touch()
+    desk.guards.broadcaster.stopped.clear()
+    desk.guards.broadcaster.away = True
+    with pytest.raises(PeerUnavailable):
+        await desk.switch.tell_again()
+
+    desk.guards.broadcaster.away = False
+    await desk.switch.tell_again()
+    assert desk.guards.broadcaster.stopped == {""}
 
 
 async def test_h23_what_may_still_land_is_told_with_its_time_and_its_hold_stays(
