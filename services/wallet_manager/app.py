@@ -243,6 +243,7 @@ def _guards(
         ledger=ledger,
         default=_default_policy(settings, runtime),
         cooling_off_ms=settings.policy_cooling_off_s * MS_PER_S,
+        books_lock=lock,
     )
     timekeeper = Timekeeper(
         chain=chain, ledger=ledger, clock=clock, max_skew_ms=settings.max_head_skew_s * MS_PER_S

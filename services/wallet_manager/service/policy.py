@@ -4,6 +4,7 @@ What was spent under a cap is one versioned record for each sum. It is changed i
 stores the signature, so of two rounds that judged the same sum one has to look again.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -47,7 +48,12 @@ OPERATORS_TO_PROVE: Final = 2
 
 
 class Policies:
-    """The policy of each wallet, and its changes."""
+    """The policy of each wallet, and its changes.
+
+    Args:
+        books_lock: held by a signing round from what it reads until it is stored, so that nothing is
+            signed under a policy once its change was answered.
+    """
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class Policies:
         ledger: Clock,
         default: Rulebook,
         cooling_off_ms: int,
+        books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._audit = audit
@@ -65,6 +72,7 @@ class Policies:
         self._ledger = ledger
         self._default = default
         self._cooling_off_ms = cooling_off_ms
+        self._books_lock = books_lock
 
     async def of(self, wallet_ids: Iterable[str]) -> dict[str, Policy]:
         """Return the policies of wallets: their own, else that for every wallet."""
@@ -153,7 +161,8 @@ class Policies:
             )
         )
         try:
-            await self._store.commit(change)
+            async with self._books_lock:
+                await self._store.commit(change)
         except StaleRecord:
             raise PolicyMoved("the policy was changed meanwhile", revision=revision) from None
         return written(after)

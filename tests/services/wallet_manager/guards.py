@@ -1,14 +1,17 @@
 """The guards of wallet-manager on a till: policy, approvals, kill switch and audit."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.wallet_manager.domain.approvals import ApprovalKind
 from services.wallet_manager.domain.rulebook import COOLING_OFF_MS, Caps, Rulebook, default_rules
+from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Gate, Guard
+from services.wallet_manager.service.keeper import KeeperDesk
 from services.wallet_manager.service.killswitch import KillSwitch
 from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
 from shared.ledger_clock import LedgerClock
@@ -66,6 +69,33 @@ class Broadcaster:
         )
 
 
+class Meanwhile:
+    """A guard whose first answer takes so long that something else is done before it comes.
+
+    Attributes:
+        act: what is done; a task of its own that the round does not wait for for ever.
+    """
+
+    def __init__(self) -> None:
+        self.act: Callable[[], Awaitable[int]] | None = None
+        self._acting: asyncio.Future[int] | None = None
+
+    def reason(self) -> str | None:
+        return None
+
+    async def open(self, sends: Sequence[Send], *, now_ms: int) -> KeeperDesk:
+        del sends, now_ms
+        if self._acting is None and self.act is not None:
+            self._acting = asyncio.ensure_future(self.act())
+            await asyncio.wait({self._acting}, timeout=0.2)
+        return KeeperDesk(None)
+
+    async def outcome(self) -> int:
+        """Return what came of it."""
+        assert self._acting is not None
+        return await self._acting
+
+
 @dataclass(slots=True, kw_only=True)
 class Guards:
     """Everything that guards a till."""
@@ -111,6 +141,7 @@ async def guarded(
         ledger=ledger,
         default=rules or rulebook(),
         cooling_off_ms=COOLING_OFF_MS,
+        books_lock=till.books_lock,
     )
     broadcaster = Broadcaster()
     switch = KillSwitch(

@@ -18,7 +18,14 @@ from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_sends import SendKind, SendProblem, SendState
 from shared.money import Currency
 from shared.storage import Storage
-from tests.services.wallet_manager.guards import TRX_CAPS, USDT_CAPS, Guards, guarded, rulebook
+from tests.services.wallet_manager.guards import (
+    TRX_CAPS,
+    USDT_CAPS,
+    Guards,
+    Meanwhile,
+    guarded,
+    rulebook,
+)
 from tests.services.wallet_manager.test_wallet_kinds import asked
 from tests.services.wallet_manager.till import (
     STRANGER,
@@ -355,4 +362,40 @@ async def test_where_two_have_to_agree_a_policy_changes_with_the_second_voice(
         "policy.changed",
         "approval.asked",
     ]
+    await storage.close()
+
+
+async def test_h14_nothing_is_signed_under_a_policy_once_a_stricter_one_was_answered(
+    tmp_path: Path,
+) -> None:
+    storage, clock, meanwhile = await open_storage(tmp_path), HeldClock(START_MS), Meanwhile()
+    guards: list[Guard] = []
+    till = till_on(
+        storage,
+        clock=clock,
+        chain=Chain(clock),
+        vault=vault(),
+        ids=itertools.count(1),
+        rules=rules(),
+        guards=guards,
+    )
+    made = await guarded(till, tmp_path, gates=[], guards=guards)
+    guards.append(meanwhile)
+    await till.begins()
+    await till.treasury()
+    nothing = rulebook(kinds=frozenset())
+
+    async def stricter() -> int:
+        await made.policies.change(EVERY_WALLET, nothing, revision=0, by="ada", reason="theft")
+        return await till.store.count(SendState.SIGNED)
+
+    meanwhile.act = stricter
+    await till.accept(intent("one"))
+
+    await till.sender.sign_due()
+    at_return = await meanwhile.outcome()
+    await till.accept(intent("two"))
+    await till.sender.sign_due()
+
+    assert await till.store.count(SendState.SIGNED) == at_return
     await storage.close()

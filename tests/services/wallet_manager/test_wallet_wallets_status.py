@@ -1,8 +1,6 @@
 """What becomes of a wallet: named, put out of use, locked, archived."""
 
-import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import pytest
 
 from services.wallet_manager.domain.audit import Act, Decision
 from services.wallet_manager.domain.books import staked
-from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.domain.wallets import (
     TRANSITIONS,
     CannotSign,
@@ -24,7 +21,6 @@ from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.custody import Custody
 from services.wallet_manager.service.guards import Decided, Guards
 from services.wallet_manager.service.holdings import Holdings, Told
-from services.wallet_manager.service.keeper import KeeperDesk
 from services.wallet_manager.service.mainnet import Preflight
 from services.wallet_manager.service.policy import PolicyGate, PolicyGuard
 from services.wallet_manager.store.schema import POSITIONS
@@ -43,7 +39,7 @@ from shared.models.wire import BlockRef
 from shared.money import Currency, format_base_units
 from shared.storage import Unit
 from shared.tron.address import Address
-from tests.services.wallet_manager.guards import guarded
+from tests.services.wallet_manager.guards import Meanwhile, guarded
 from tests.services.wallet_manager.till import (
     CUSTOMER,
     Chain,
@@ -325,39 +321,10 @@ async def test_a_wallet_is_not_archived_while_money_is_on_its_way_to_it(
     assert after.status is WalletStatus.ARCHIVED
 
 
-class LockedMeanwhile:
-    """A guard whose answer takes so long that a person locks the wallet before it comes."""
-
-    def __init__(self) -> None:
-        self.lock: Callable[[], Awaitable[object]] = nothing
-        self.locking: asyncio.Task[int] | None = None
-        self.till: Till | None = None
-
-    def reason(self) -> str | None:
-        return None
-
-    async def open(self, sends: Sequence[Send], *, now_ms: int) -> KeeperDesk:
-        del sends, now_ms
-        if self.locking is None:
-            self.locking = asyncio.create_task(self._locked())
-            await asyncio.wait({self.locking}, timeout=0.2)
-        return KeeperDesk(None)
-
-    async def _locked(self) -> int:
-        """Lock it, and say how much was signed when that was done."""
-        await self.lock()
-        assert self.till is not None
-        return await self.till.store.count(SendState.SIGNED)
-
-
-async def nothing() -> None:
-    """Do nothing."""
-
-
 async def test_nothing_is_signed_for_a_wallet_once_it_is_locked_whatever_was_under_way(
     tmp_path: Path,
 ) -> None:
-    storage, clock, meanwhile = await open_storage(tmp_path), HeldClock(START_MS), LockedMeanwhile()
+    storage, clock, meanwhile = await open_storage(tmp_path), HeldClock(START_MS), Meanwhile()
     till = till_on(
         storage,
         clock=clock,
@@ -367,7 +334,6 @@ async def test_nothing_is_signed_for_a_wallet_once_it_is_locked_whatever_was_und
         rules=rules(),
         guards=[meanwhile],
     )
-    meanwhile.till = till
     made_up = await guarded(till, tmp_path, gates=[], guards=[])
     guards = Guards(
         store=till.store,
@@ -394,12 +360,16 @@ async def test_nothing_is_signed_for_a_wallet_once_it_is_locked_whatever_was_und
     )
     await till.begins()
     treasury = await till.treasury()
-    meanwhile.lock = lambda: guards.set_lock(treasury, is_locked=True, reason="theft", by="ada")
+
+    async def locked() -> int:
+        await guards.set_lock(treasury, is_locked=True, reason="theft", by="ada")
+        return await till.store.count(SendState.SIGNED)
+
+    meanwhile.act = locked
     await till.accept(intent("one"))
 
     await till.sender.sign_due()
-    assert meanwhile.locking is not None
-    at_return = await meanwhile.locking
+    at_return = await meanwhile.outcome()
     await till.accept(intent("two"))
     await till.sender.sign_due()
 
