@@ -41,6 +41,7 @@ from shared.models.wallet_policy import (
 from shared.web.problems import declares
 
 AuditLimit = Annotated[int, Query(ge=1, le=10_000)]
+AuditNumber = Annotated[int, Query(ge=0, le=2**62)]
 
 router = APIRouter(prefix="/api/v1", tags=["guards"])
 
@@ -154,7 +155,7 @@ async def set_stop(service: Service, caller: Admin, scope: str, body: StopReques
 
 @router.get("/audit", responses=declares(InvalidFields, NotFound))
 async def audit(
-    service: Service, _: Admin, after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 20
+    service: Service, _: Admin, after: AuditNumber = 0, limit: Limit = 20
 ) -> AuditListView:
     """Return decisions after a number, oldest first."""
     told = [
@@ -168,7 +169,7 @@ async def audit(
 async def export(
     service: Service,
     _: Admin,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: AuditNumber = 0,
     limit: AuditLimit = 10_000,
 ) -> StreamingResponse:
     """Return decisions after a number as lines of JSON; ask again from the last number for more."""

@@ -328,6 +328,16 @@ async def test_the_audit_log_is_paged_exported_and_verified(edge: Edge) -> None:
     assert (cut["whole"], cut["broken_at"]) == (False, 4)
 
 
+@pytest.mark.parametrize("path", ["/audit", "/audit/export", "/policies/all/revisions"])
+async def test_a_number_beyond_all_decisions_is_no_failure_of_ours(edge: Edge, path: str) -> None:
+    for number in (2**63, 10**30):
+        query = f"/{number}" if path.endswith("revisions") else f"?after={number}"
+        answer = await edge.client.get(
+            f"{API}{path}{query}", headers=edge.keys.person(Role.SUPER_ADMIN)
+        )
+        assert answer.status_code in {200, 400, 404}, (path, answer.text)
+
+
 async def test_h17_outside_mainnet_findings_are_warnings_in_the_status(edge: Edge) -> None:
     status = await edge.client.get("/status", headers=edge.keys.person(Role.SUPER_ADMIN))
     guard = status.json()["mainnet_guard"]
