@@ -151,7 +151,7 @@ class AccountView(View):
     """An account as a node tells it at its head; never used to credit money.
 
     ``delegated`` is TRX staked here whose resource others use, ``received`` the reverse; both are not
-    part of ``frozen``.
+    part of ``frozen``. ``rewards_sun`` of votes are not part of the balance until they are claimed.
     """
 
     address: AddressText
@@ -165,6 +165,7 @@ class AccountView(View):
     delegated: list[FrozenView]
     received: list[FrozenView]
     votes: list[VoteView]
+    rewards_sun: BaseUnitsText = "0"
     permissions: PermissionsView | None
 
 

@@ -78,6 +78,7 @@ class _Account(
     address: str = ""
     type: str = ""
     balance: _Amount = 0
+    allowance: _Amount = 0
     frozen: list[_Frozen] = []
     unfrozen: list[_Unfrozen] = []
     delegated_bandwidth: _Amount = 0
@@ -125,6 +126,7 @@ class Account:
         delegated: TRX staked here whose resource others use; not part of ``frozen``.
         received: TRX staked by others whose resource is used here.
         votes: for witnesses, by address.
+        rewards_sun: of votes, not taken out yet; they outlast the votes.
         permissions: None where the node prints none.
     """
 
@@ -143,6 +145,7 @@ class Account:
     delegated: tuple[Staked, ...] = ()
     received: tuple[Staked, ...] = ()
     votes: tuple[tuple[Address, int], ...] = ()
+    rewards_sun: Sun = Sun(0)  # noqa: RUF009 - a number
     permissions: Permissions | None = None
 
 
@@ -183,6 +186,7 @@ def read_account(
         delegated=_lent(said.delegated_bandwidth, said.account_resource.delegated),
         received=_lent(said.received_bandwidth, said.account_resource.received),
         votes=tuple((read_address(each.vote_address), each.vote_count) for each in said.votes),
+        rewards_sun=Sun(said.allowance),
         permissions=read_permissions(
             said.owner_permission, said.witness_permission, said.active_permission
         ),
@@ -233,6 +237,7 @@ def account_view(account: Account) -> AccountView:
         delegated=_frozen_views(account.delegated),
         received=_frozen_views(account.received),
         votes=[VoteView(witness=witness, count=count) for witness, count in account.votes],
+        rewards_sun=str(account.rewards_sun),
         permissions=permissions_view(account.permissions),
     )
 

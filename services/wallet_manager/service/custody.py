@@ -167,4 +167,6 @@ def _contents_of(seen: Holdings) -> list[str]:
     ]
     if told.account.votes:
         reasons.append(f"{address}: it votes, so rewards may be unclaimed")
+    if rewards_sun := int(told.account.rewards_sun):
+        reasons.append(f"{address}: {rewards_sun} sun of rewards are unclaimed")
     return reasons

@@ -201,6 +201,17 @@ async def test_a_wallet_that_stakes_unfreezes_or_votes_on_chain_is_not_archived(
     ]
 
 
+async def test_a_wallet_whose_rewards_outlast_its_votes_is_not_archived(counter: Counter) -> None:
+    wallet = await counter.made()
+    counter.chain.rewards_sun = 9
+
+    problem = await refused(
+        counter, "DELETE", f"/wallets/{wallet['wallet_id']}", status=409, code="9348"
+    )
+
+    assert problem["reasons"] == [f"{wallet['address']}: 9 sun of rewards are unclaimed"]
+
+
 async def test_what_cannot_be_read_is_not_archived(counter: Counter) -> None:
     wallet = await counter.made()
     path = f"/wallets/{wallet['wallet_id']}"

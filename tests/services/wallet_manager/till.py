@@ -111,7 +111,7 @@ class Chain:
         outcome: what the node says to a broadcast.
         head_lag_ms: how far the head's time is behind the clock.
         reverts: True while the contract would revert.
-        permissions: of every account, as are ``unfreezing`` and ``votes``.
+        permissions: of every account, as are ``unfreezing``, ``votes`` and ``rewards_sun``.
         context_says: what it tells instead of the truth; ``prices_say`` the same of prices.
         calls: what it was asked to simulate.
         received: everything that ever arrived, repeats included.
@@ -151,6 +151,7 @@ class Chain:
         self.accounts_a_block: int | None = None
         self.unfreezing: list[UnfreezingView] = []
         self.votes: list[VoteView] = []
+        self.rewards_sun = 0
 
     async def account(self, address: Address) -> AccountView:
         self._reach()
@@ -178,6 +179,7 @@ class Chain:
             delegated=[],
             received=[],
             votes=self.votes,
+            rewards_sun=str(self.rewards_sun),
             permissions=self.permissions,
         )
 
