@@ -48,6 +48,7 @@ class Reconciliation:
         self._usdt = usdt_contract
         self._books_lock = books_lock
         self._cursor: str | None = None
+        self._in_wallets = False
         self._round = ROUND
         self._measured: list[Measured] = []
 
@@ -60,21 +61,43 @@ class Reconciliation:
             measured, self._measured = self._measured, []
             for one in measured:
                 await self._judge(one)
-        page = await self._store.all_positions(cursor=self._cursor, limit=self._round)
-        owners = sorted({one.address for one in page.items if one.settled or one.held})
+        owners, cursor = await self._next_owners()
+        if not owners:  # on to what comes after them at once
+            self._go_on(cursor)
+            owners, cursor = await self._next_owners()
         self._measured = await self._measure(owners)
         if owners and not self._measured and self._round > 1:
             self._round //= 2  # the same again, fewer at once: else none would ever be judged
             return False
         self._round = min(ROUND, self._round + 1)
-        self._cursor = page.next
+        self._go_on(cursor)
         return False
+
+    def _go_on(self, cursor: str | None) -> None:
+        self._cursor = cursor
+        if cursor is None:
+            self._in_wallets = not self._in_wallets
 
     async def report(self, owner: Address) -> list[Finding]:
         """Return how the accounts of an address compared, those that were looked at."""
         ids = [position_id(*account) for account in accounts_of(owner)]
         found = await self._store.findings(ids)
         return [found[id_] for id_ in ids if id_ in found]
+
+    async def _next_owners(self) -> tuple[list[Address], str | None]:
+        """Return the next addresses with money in the books, and then wallets without any.
+
+        A key that was brought in may have had money before, of which the books cannot know.
+        """
+        if not self._in_wallets:
+            page = await self._store.all_positions(cursor=self._cursor, limit=self._round)
+            found = {one.address for one in page.items if one.settled or one.held}
+            return sorted(found), page.next
+        wallets = await self._store.wallets(cursor=self._cursor, limit=self._round)
+        accounts = [account for wallet in wallets.items for account in accounts_of(wallet.address)]
+        positions = (await self._store.positions(accounts)).values()
+        known = {one.address for one in positions if one.settled or one.held}
+        return sorted({one.address for one in wallets.items} - known), wallets.next
 
     async def _measure(self, owners: Sequence[Address]) -> list[Measured]:
         """Ask what there is; nothing counts that was told while the head moved."""

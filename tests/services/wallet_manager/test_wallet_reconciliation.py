@@ -202,6 +202,19 @@ async def test_a_head_that_moves_on_within_a_round_makes_it_smaller(
     assert all([await watch.report(wallet.address) for wallet in wallets])
 
 
+@pytest.mark.usefixtures("treasury")
+async def test_money_that_a_wallet_had_before_it_was_brought_in_calls_a_person(
+    till: Till, watch: Reconciliation
+) -> None:
+    wallet, _ = await till.wallets.create(_plain(), principal="p", key="brought in")
+    till.chain.holdings[wallet.address, Currency.USDT] = 7 * TRX
+    await look(till, watch, times=8)
+
+    found = await finding(till, wallet)
+    assert (found.books, found.chain) == (0, 7 * TRX)
+    assert till.alarm_kinds() == {ALARM}
+
+
 async def test_what_is_booked_of_later_blocks_is_no_difference(
     till: Till, watch: Reconciliation, treasury: Wallet
 ) -> None:
