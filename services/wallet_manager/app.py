@@ -169,6 +169,7 @@ def _service(
             store=store,
             chain=chain,
             books=books,
+            audit=guards.audit,
             alarms=alarms,
             usdt_contract=rules.usdt_contract,
             books_lock=lock,

@@ -72,6 +72,15 @@ class UnclaimedListView(View):
     next: str | None = None
 
 
+class CorrectionRequest(Request):
+    """A difference between the chain and the books that is to be booked, as the comparison names it."""
+
+    account: Annotated[str, Field(min_length=1, max_length=120)]
+    currency: Currency
+    difference_base_units: Annotated[str, Field(pattern=r"^-?[1-9][0-9]{0,18}$")]
+    note: Annotated[str, Field(min_length=3, max_length=400)]
+
+
 class DecisionRequest(Request):
     """Which send a transaction was for, or none, with the reason for the record."""
 

@@ -37,6 +37,7 @@ class Act(StrEnum):
     APPROVAL_USED = "approval.used"
     STOP_SET = "stop.set"
     STOP_LIFTED = "stop.lifted"
+    BOOKS_CORRECTED = "books.corrected"
     WALLET_MADE = "wallet.made"
     WALLET_CHANGED = "wallet.changed"
     WALLET_LOCKED = "wallet.locked"

@@ -29,6 +29,9 @@ INTERNAL: Final = "internal"
 UNEXPLAINED: Final = "unexplained_outflow"
 """Money that left without an order."""
 
+CORRECTED: Final = "corrected"
+"""What a person knows the chain to have more or less than the books."""
+
 UNCLAIMED_KIND: Final = "unclaimed"
 """What moved by a transaction of ours whose record was lost, until it is known which send it was."""
 

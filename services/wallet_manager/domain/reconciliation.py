@@ -3,8 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from shared.errors import Conflict
 from shared.money import Currency
 from shared.tron.address import Address
+
+
+class NotBookable(Conflict):
+    """There is no such difference between the books and the chain, or not for long enough."""
+
+    code = "LUCID_ERR_9362"
+    title = "No such difference"
+
 
 PATIENCE: Final = 3
 """Looks in a row that find a difference before a person is called."""
@@ -69,6 +78,20 @@ class Finding:
     def wants_a_person(self) -> bool:
         """True when it was seen often enough to be no accident."""
         return self.looks >= PATIENCE
+
+    def require(self, difference: int) -> None:
+        """Raise NotBookable unless this difference was found often enough."""
+        if not self.wants_a_person or self.difference != difference:
+            raise NotBookable(
+                "the last look did not find that difference, or it was found too rarely",
+                difference_base_units=str(self.difference),
+                looks=self.looks,
+                needed_looks=PATIENCE,
+            )
+
+    def settled(self) -> "Finding":
+        """Return the finding after its difference was booked."""
+        return replace(self, books=self.chain, looks=0, since_height=None, since_ms=None)
 
     def causes(self) -> tuple[str, ...]:
         """Return what may be behind it, the likeliest first."""

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from services.wallet_manager.domain.reconciliation import NotBookable
 from services.wallet_manager.domain.wallets import UnknownWallet
 from services.wallet_manager.routes.callers import Admin, Reader, Service
 from services.wallet_manager.service.exports import FOREVER_MS
 from services.wallet_manager.service.views import finding_view, holdings_view, recomputed_view
 from shared.errors import InvalidFields, Unavailable
-from shared.models.wallet_books import RecomputedView, ReconciliationView
+from shared.models.wallet_books import CorrectionRequest, RecomputedView, ReconciliationView
 from shared.models.wallet_manager import HoldingsView
 from shared.web.problems import declares
 
@@ -57,6 +58,26 @@ async def reconciliation(service: Service, _: Reader, wallet_id: str) -> Reconci
         in_order=all(one.is_explained for one in findings),
         accounts=[finding_view(one) for one in findings],
     )
+
+
+@router.post(
+    "/wallets/{wallet_id}/reconciliation",
+    responses=declares(InvalidFields, UnknownWallet, NotBookable),
+)
+async def correct(
+    service: Service, caller: Admin, wallet_id: str, body: CorrectionRequest
+) -> ReconciliationView:
+    """Book a difference that the last looks found and a person can explain; a repeat is refused."""
+    owner = await service.wallets.address_of(wallet_id)
+    await service.reconciliation.book(
+        owner,
+        body.account,
+        body.currency,
+        int(body.difference_base_units),
+        by=caller.name,
+        why=body.note,
+    )
+    return await reconciliation(service, caller, wallet_id)
 
 
 @router.post("/books/recompute")

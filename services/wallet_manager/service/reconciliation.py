@@ -9,14 +9,31 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from services.wallet_manager.domain.books import accounts_of, position_id
-from services.wallet_manager.domain.reconciliation import Finding, Measured, compare
+from services.wallet_manager.domain.audit import Act
+from services.wallet_manager.domain.books import (
+    CHAIN,
+    CORRECTED,
+    accounts_of,
+    entry,
+    moved,
+    position_id,
+)
+from services.wallet_manager.domain.reconciliation import (
+    Finding,
+    Measured,
+    NotBookable,
+    compare,
+)
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.books import Books
 from services.wallet_manager.service.holdings import Chain, amounts_of, balance_call
+from services.wallet_manager.service.ledger import Ledger
 from services.wallet_manager.store import WalletStore
+from services.wallet_manager.store.changes import Change
 from shared.alarms import Alarms
 from shared.logs import get_logger
 from shared.money import Currency, format_base_units
+from shared.storage import DuplicateRecord
 from shared.tron.address import Address
 
 log = get_logger(__name__)
@@ -37,6 +54,7 @@ class Reconciliation:
         store: WalletStore,
         chain: Chain,
         books: Books,
+        audit: Audit,
         alarms: Alarms,
         usdt_contract: Address,
         books_lock: asyncio.Lock,
@@ -44,6 +62,7 @@ class Reconciliation:
         self._store = store
         self._chain = chain
         self._books = books
+        self._audit = audit
         self._alarms = alarms
         self._usdt = usdt_contract
         self._books_lock = books_lock
@@ -77,6 +96,49 @@ class Reconciliation:
         self._cursor = cursor
         if cursor is None:
             self._in_wallets = not self._in_wallets
+
+    async def book(
+        self,
+        owner: Address,
+        account: str,
+        currency: Currency,
+        difference: int,
+        *,
+        by: str,
+        why: str,
+    ) -> Finding:
+        """Book a difference that a person can explain, such as what an imported key had before.
+
+        Raises:
+            NotBookable: the last look found another difference, or none, or it is booked already.
+        """
+        id_ = position_id(account, currency)
+        async with self._books_lock:
+            finding = (await self._store.findings([id_])).get(id_)
+            if finding is None or finding.owner != owner:
+                raise NotBookable("this account was not compared yet", account=account)
+            finding.require(difference)
+            ledger, change = Ledger(self._store), Change()
+            await ledger.load([(account, currency)])
+            postings = moved(CHAIN, account, currency, difference)
+            entry_id = f"corrected:{id_}:{finding.height}"
+            change.journal(
+                entry(entry_id, postings, kind=CORRECTED, at_ms=finding.at_ms, txid=None)
+            )
+            ledger.book(postings)
+            ledger.write(change)
+            facts = {"currency": currency.value, "difference": str(difference)}
+            change.decide(
+                self._audit.decision(Act.BOOKS_CORRECTED, account, who=by, why=why, **facts)
+            )
+            try:
+                await self._store.commit(change)
+            except DuplicateRecord:
+                raise NotBookable("this difference is booked already", account=account) from None
+            settled = finding.settled()
+            await self._store.save_finding(settled)
+        await self._alarms.clear(ALARM, id_)
+        return settled
 
     async def report(self, owner: Address) -> list[Finding]:
         """Return how the accounts of an address compared, those that were looked at."""

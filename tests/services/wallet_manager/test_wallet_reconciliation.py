@@ -8,8 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from services.wallet_manager.domain.reconciliation import PATIENCE, Finding, Measured, compare
+from services.wallet_manager.domain.reconciliation import (
+    PATIENCE,
+    Finding,
+    Measured,
+    NotBookable,
+    compare,
+)
 from services.wallet_manager.domain.wallets import Wallet
+from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.exports import COLUMNS, Exports
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import ALARM, Reconciliation
@@ -45,6 +52,7 @@ def watch(till: Till) -> Reconciliation:
         store=till.store,
         chain=till.chain,
         books=till.books,
+        audit=Audit(store=till.store, clock=till.clock),
         alarms=till.alarms,
         usdt_contract=USDT,
         books_lock=asyncio.Lock(),
@@ -193,7 +201,7 @@ async def test_a_head_that_moves_on_within_a_round_makes_it_smaller(
     for wallet in wallets:
         await till.deposit(wallet.address, TRX, Currency.USDT)
         till.chain.holdings[wallet.address, Currency.USDT] = TRX
-    till.chain.accounts_a_block = 4
+    till.chain.tells_at_once = 4
     for _ in range(40):
         await watch.work()
         await solid_at(till, till.chain.head_height)
@@ -213,6 +221,18 @@ async def test_money_that_a_wallet_had_before_it_was_brought_in_calls_a_person(
     found = await finding(till, wallet)
     assert (found.books, found.chain) == (0, 7 * TRX)
     assert till.alarm_kinds() == {ALARM}
+
+    said = (wallet.address, wallet.address, Currency.USDT)
+    with pytest.raises(NotBookable):
+        await watch.book(*said, 8 * TRX, by="ada", why="it was there before")
+    await watch.book(*said, 7 * TRX, by="ada", why="it was there before")
+    with pytest.raises(NotBookable):
+        await watch.book(*said, 7 * TRX, by="ada", why="it was there before")
+    assert (await till.position(wallet.address, Currency.USDT)).available == 7 * TRX
+    assert not till.alarm_kinds()
+    await look(till, watch, times=8)
+    assert (await finding(till, wallet)).is_explained
+    assert (await Recompute(till.store).all()).wrong == ()
 
 
 async def test_what_is_booked_of_later_blocks_is_no_difference(

@@ -68,6 +68,17 @@ async def test_reconciliation_and_recomputation_are_told(open_desk: Desk) -> Non
     assert view["address"] == open_desk.treasury["address"]
     assert view["in_order"] is True
 
+    body = {
+        "account": view["address"],
+        "currency": "USDT",
+        "difference_base_units": "5",
+        "note": "it was there before",
+    }
+    path = f"/api/v1/wallets/{wallet_id}/reconciliation"
+    for role, status in ((Role.ADMIN, 403), (ADMIN, 409)):
+        answer = await open_desk.client.post(path, json=body, headers=open_desk.keys.person(role))
+        assert answer.status_code == status
+
     answer = await open_desk.client.post(
         "/api/v1/books/recompute", headers=open_desk.keys.person(ADMIN)
     )

@@ -117,8 +117,8 @@ class Chain:
         received: everything that ever arrived, repeats included.
         watched: what it has promised to watch; ``births`` says from which height, and how many.
         stored: what it remembers of what it was given.
+        tells_at_once: accounts that it tells before its head moves on; 0 for all.
         holdings: what a node says of balances, by account of the journal.
-        accounts_a_block: after how many accounts that were asked for the head moves on.
         on_chain: what solid blocks hold of ours; ``blocks_at_once`` it looks through at most.
     """
 
@@ -148,7 +148,7 @@ class Chain:
         self.head_height = 100
         self.holdings: dict[tuple[str, Currency], int] = {}
         self.asked_accounts: list[Address] = []
-        self.accounts_a_block: int | None = None
+        self.tells_at_once = 0
         self.unfreezing: list[UnfreezingView] = []
         self.votes: list[VoteView] = []
         self.rewards_sun = 0
@@ -156,7 +156,7 @@ class Chain:
     async def account(self, address: Address) -> AccountView:
         self._reach()
         self.asked_accounts.append(address)
-        if self.accounts_a_block and len(self.asked_accounts) % self.accounts_a_block == 0:
+        if self.tells_at_once and len(self.asked_accounts) % self.tells_at_once == 0:
             self.head_height += 1
         coins = self.holdings.get((address, Currency.TRX), 0)
         staked = self.holdings.get((f"staked:{address}", Currency.TRX), 0)
