@@ -239,6 +239,12 @@ def stirred_by(receipt: ReceiptView) -> Stirred:
     )
 
 
+def settles(send: Send, currency: Currency) -> bool:
+    """True when a send's verdict books what its owner paid of a currency; a call of a contract books none."""
+    kinds = {Currency.USDT: SendKind.TRC20_TRANSFER, Currency.TRX: SendKind.TRX_TRANSFER}
+    return send.kind is kinds[currency]
+
+
 def settlement(
     send: Send,
     *,

@@ -20,6 +20,7 @@ from services.wallet_manager.domain.books import (
     entry,
     moved,
     settlement,
+    settles,
     stirred_by,
 )
 from services.wallet_manager.domain.sends import (
@@ -171,14 +172,17 @@ class Books:
             await ledger.load((address, currency) for address in ours for currency in Currency)
             booked = await self._booked(solid)
             txids = [one.txid for one in solid]
-            explained = set(await self._store.attempts(txids))
-            unclaimed = set(await self._store.unclaimed(txids)) - explained
+            attempts = await self._store.attempts(txids)
+            sends = await self._store.sends(one.send_id for one in attempts.values())
+            explained = {txid: sends[one.send_id] for txid, one in attempts.items()}
+            unclaimed = (await self._store.unclaimed(txids)).keys() - explained.keys()
             for transfer in solid:
                 if transfer.transfer_id in booked:
                     continue
                 booked.add(transfer.transfer_id)
-                if transfer.txid in explained:
-                    self._book(transfer, ours, ledger, change, kind=INTERNAL)
+                if (send := explained.get(transfer.txid)) is not None:
+                    payers = ours - ({send.owner} if settles(send, transfer.currency) else set())
+                    self._book(transfer, ours, ledger, change, kind=INTERNAL, payers=payers)
                 elif transfer.txid in unclaimed:
                     self._book(transfer, ours, ledger, change, kind=UNCLAIMED_KIND)
                 else:
@@ -203,8 +207,9 @@ class Books:
         change: Change,
         *,
         kind: str,
+        payers: set[Address] | None = None,
     ) -> None:
-        """Book a transfer on the side that nothing else books: a send books what leaves by it (H12)."""
+        """Book a transfer on each side that is ours, but for a payer whose send books that (H12)."""
         amount = int(transfer.amount_base_units)
         postings: tuple[Posting, ...] = ()
         if transfer.recipient in ours:
@@ -212,7 +217,7 @@ class Books:
                 Posting(account=transfer.recipient, currency=transfer.currency, amount=amount),
                 Posting(account=CHAIN, currency=transfer.currency, amount=-amount),
             )
-        if transfer.sender in ours and kind != INTERNAL:
+        if transfer.sender in (ours if payers is None else payers):
             kind = UNEXPLAINED if kind == DEPOSIT else kind
             postings += moved(transfer.sender, CHAIN, transfer.currency, amount)
         if not postings:

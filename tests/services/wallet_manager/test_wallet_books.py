@@ -1,5 +1,7 @@
 """Verdicts and transfers become movements, once each, and the journal balances."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.wallet_manager.domain.books import (
@@ -14,12 +16,13 @@ from services.wallet_manager.domain.sends import ALLOWED, IllegalTransition, Sen
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from services.wallet_manager.service.views import balance_view
+from services.wallet_manager.store.schema import SENDS
 from shared.models.tron_client import TransferState
 from shared.models.tron_transactions import TransactionState, TransactionView
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
-from shared.storage import StorageError
+from shared.storage import StorageError, Unit
 from shared.tron.address import Address
 from tests.services.wallet_manager.till import (
     CUSTOMER,
@@ -416,6 +419,22 @@ async def test_h12_our_own_move_is_booked_on_both_sides_and_is_no_deposit(till: 
     assert (await till.position(leaf.id, Currency.USDT)).settled == 25 * TRX
     kinds = {line.kind for line in await till.journal() if line.account == leaf.id}
     assert kinds == {"internal"}
+    assert not till.alarm_kinds()
+    await assert_journal_tells_the_positions(till)
+
+
+async def test_what_a_call_of_a_contract_paid_is_booked(till: Till) -> None:
+    treasury = await till.treasury()
+    send = await till.submitted(intent())
+    call = replace(send, kind=SendKind.CONTRACT_CALL, contract=STRANGER, amount=0)
+    await till.storage.commit(Unit().update(SENDS, call))
+    own = transfer(
+        25 * TRX, Currency.USDT, sender=treasury.address, recipient=STRANGER, txid=send.txid
+    )
+    await till.transfers(own)
+    await till.verdicts(fate(call, TransactionState.CONFIRMED))
+
+    assert (await held_and_settled(till, treasury))["USDT"] == (0, 975 * TRX)
     assert not till.alarm_kinds()
     await assert_journal_tells_the_positions(till)
 
