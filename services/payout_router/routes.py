@@ -40,6 +40,7 @@ from shared.web.security import (
     MAX_KEY_CHARACTERS,
     REPLAYED_HEADER,
     idempotency_key,
+    require_own_name,
     requires,
 )
 
@@ -133,6 +134,7 @@ async def feed(
 @router.put("/api/v1/payouts/feed/consumers/{name}", responses=FEED_PROBLEMS)
 async def consumer(service: Service, who: Reader, name: str, body: ConsumerRequest) -> ConsumerView:
     """Register a consumer of the feed with how far it has durably come."""
+    require_own_name(who, name)
     await service.register(caller=_caller(who), consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 

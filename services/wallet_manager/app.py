@@ -156,7 +156,7 @@ def _service(
     beholder = Beholder(store=store, chain=chain, clock=clock, usdt_contract=rules.usdt_contract)
     return WalletManager(
         wallets=wallets,
-        custody=Custody(store=store, audit=guards.audit, look=beholder.look),
+        custody=Custody(store=store, audit=guards.audit, look=beholder.look, books_lock=lock),
         messages=Messages(vault=vault, audit=guards.audit, held_back=held_back),
         sender=sender,
         oversight=parts.oversight,
@@ -166,6 +166,7 @@ def _service(
         claims=parts.claims,
         watches=watches,
         reconciliation=Reconciliation(
+            accounts_per_round=settings.reconcile_accounts,
             store=store,
             chain=chain,
             books=books,
@@ -293,6 +294,7 @@ def _preflight(
             "identity_file": mainnet.private_file(settings.secrets_path(NAME) / "identity.pem"),
             "database_file": mainnet.private_file(settings.database_path(NAME)),
             "policy": mainnet.decided_policy(lambda: decided.is_explicit),
+            "cooling_off": mainnet.cooling_off(settings.policy_cooling_off_s),
             "recovery_key": mainnet.recovery_key(settings.keys_path() / RECOVERY_KEY),
             "backup": mainnet.recent_backup(runtime.operations.standing),
             "clocks": timekeeper.reason,

@@ -91,6 +91,14 @@ class Settings(ServiceSettings):
         description="Largest difference between the chain's head and the clock at which anything is signed.",
     )
 
+    reconcile_accounts: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        validation_alias="RECONCILE_ACCOUNTS",
+        description="Accounts whose books are compared with the chain at once, about once a minute; "
+        "each costs three calls of the node.",
+    )
     address_stock: int = Field(
         default=20,
         ge=0,

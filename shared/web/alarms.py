@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 from shared.access import Scope
 from shared.alarms import ALARM_FEED, AlarmCleared, Alarms, UnknownAlarm, alarm_view, alarm_views
 from shared.auth import Principal
-from shared.errors import BadCursor
+from shared.errors import BadCursor, Forbidden
 from shared.feeds import MAX_PAGE, MAX_WAIT_S, FeedLost, FeedReset, FeedSource
 from shared.loop import LoopSpec
 from shared.models.alarms import AcknowledgeRequest, AlarmState, AlarmsView, AlarmView
@@ -16,7 +16,7 @@ from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.web.application import service_of
 from shared.web.problems import declares
 from shared.web.runtime import Runtime
-from shared.web.security import requires
+from shared.web.security import require_own_name, requires
 
 _KEEP_INTERVAL_S: Final = 5.0
 _MAX_LISTED: Final = 100
@@ -88,11 +88,12 @@ async def alarm_feed(
     return await _feed(desk).page(after=after, limit=limit, wait_s=wait_s)
 
 
-@router.put("/feed/consumers/{name}", responses=declares(BadCursor, FeedReset, FeedLost))
+@router.put("/feed/consumers/{name}", responses=declares(BadCursor, Forbidden, FeedReset, FeedLost))
 async def acknowledge_alarm_feed(
-    desk: Desk, _: Observer, name: Consumer, body: ConsumerRequest
+    desk: Desk, caller: Observer, name: Consumer, body: ConsumerRequest
 ) -> ConsumerView:
     """Note how far a consumer of alarms has durably come."""
+    require_own_name(caller, name)
     await _feed(desk).acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)
 

@@ -17,7 +17,7 @@ from services.payment_gateway.routes.callers import (
     Reader,
     Service,
 )
-from shared.errors import BadCursor, KeyRequired, KeyReused, Unavailable
+from shared.errors import BadCursor, Forbidden, KeyRequired, KeyReused, Unavailable
 from shared.feeds import MAX_PAGE, MAX_WAIT_S, FeedLost, FeedReset
 from shared.models.payment_gateway import (
     InvoiceListView,
@@ -27,7 +27,7 @@ from shared.models.payment_gateway import (
 )
 from shared.models.wire import ConsumerRequest, ConsumerView, FeedView
 from shared.web.problems import declares
-from shared.web.security import REPLAYED_HEADER, idempotency_key
+from shared.web.security import REPLAYED_HEADER, idempotency_key, require_own_name
 
 Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S)]
 
@@ -74,7 +74,8 @@ async def feed(
 
 
 @router.put(
-    "/feed/consumers/{name}", responses=declares(BadCursor, OwnInvoicesOnly, FeedReset, FeedLost)
+    "/feed/consumers/{name}",
+    responses=declares(BadCursor, Forbidden, OwnInvoicesOnly, FeedReset, FeedLost),
 )
 async def acknowledge(
     service: Service,
@@ -83,6 +84,7 @@ async def acknowledge(
     body: ConsumerRequest,
 ) -> ConsumerView:
     """Register how far a consumer has durably come."""
+    require_own_name(caller, name)
     source = service.invoices.feed(caller=caller)
     await source.acknowledge(consumer=name, cursor=body.cursor)
     return ConsumerView(name=name, cursor=body.cursor)

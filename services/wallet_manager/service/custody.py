@@ -1,5 +1,6 @@
 """What becomes of a wallet: named, put out of use, archived when empty; and all that it holds."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -36,14 +37,21 @@ class Custody:
 
     Args:
         look: returns what an address holds on chain.
+        books_lock: a signing round that saw the wallet as it was is over before it is another.
     """
 
     def __init__(
-        self, *, store: WalletStore, audit: Audit, look: Callable[[Address], Awaitable[Holdings]]
+        self,
+        *,
+        store: WalletStore,
+        audit: Audit,
+        look: Callable[[Address], Awaitable[Holdings]],
+        books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._audit = audit
         self._look = look
+        self._books_lock = books_lock
 
     async def change(self, wallet: Wallet, wanted: WalletChange, *, by: str) -> Wallet:
         """Give a wallet another label, owner or status; what is the same already is left.
@@ -96,7 +104,8 @@ class Custody:
         )
         change.decide(decision)
         try:
-            await self._store.commit(change)
+            async with self._books_lock:
+                await self._store.commit(change)
         except StaleRecord:
             raise Unavailable("it was changed meanwhile; try again", retry_after_s=1) from None
         log.info("wallet.changed", wallet_id=after.id, status=after.status.value, by=by)

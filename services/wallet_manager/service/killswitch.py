@@ -245,6 +245,12 @@ class KillSwitch:
             for scope in sorted((self._told | set(self._database)) - wanted - self._released):
                 try:
                     await self._release(scope)
+                    if self.places(
+                        scope
+                    ):  # stopped meanwhile: whichever word came last, this is later
+                        self._told.discard(scope)
+                        await self._hold_back(scope, [])
+                        continue
                 except SigningStopped:  # of no wallet nothing was held back
                     log.warning("stop.of_no_wallet", scope=scope)
                 except (Problem, TimeoutError) as trouble:

@@ -19,6 +19,7 @@ from services.wallet_manager.store.changes import Change
 Check = Callable[[], str | None]
 
 OPERATORS_TO_PROVE: Final = 2
+DAY_S: Final = 86_400
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _FEWEST_DISTINCT_BYTES: Final = 20
 """A random key of 32 bytes has 30 distinct ones on average; fewer than 20 do not happen."""
@@ -135,6 +136,12 @@ def decided_policy(is_explicit: Callable[[], bool]) -> Check:
     """Ask that a person decided on the policy."""
     told = "nobody has decided on a policy: PUT /api/v1/policies/all once"
     return lambda: None if is_explicit() else told
+
+
+def cooling_off(seconds: int) -> Check:
+    """Ask that whoever loosens the policy has to wait for it a day, so that somebody notices."""
+    told = f"POLICY_COOLING_OFF_S is {seconds}: a looser policy has to wait a day ({DAY_S})"
+    return lambda: None if seconds >= DAY_S else told
 
 
 def recovery_key(path: Path) -> Check:

@@ -39,14 +39,18 @@ from shared.tron.address import Address
 log = get_logger(__name__)
 
 ALARM: Final = "books_differ"
-ROUND: Final = 20
-"""Positions looked at in one round at most; fewer where the head moves on before they are told."""
-
 PAGE: Final = 1_000
 
 
 class Reconciliation:
-    """Goes round the positions, measures, and judges what was measured before."""
+    """Goes round the positions, measures, and judges what was measured before.
+
+    A round is over when its blocks are solid, about a minute later; each account costs the node three
+    calls.
+
+    Args:
+        accounts_per_round: at most; fewer where the head moves on before they are told.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Reconciliation:
         alarms: Alarms,
         usdt_contract: Address,
         books_lock: asyncio.Lock,
+        accounts_per_round: int,
     ) -> None:
         self._store = store
         self._chain = chain
@@ -68,7 +73,8 @@ class Reconciliation:
         self._books_lock = books_lock
         self._cursor: str | None = None
         self._in_wallets = False
-        self._round = ROUND
+        self._most = accounts_per_round
+        self._round = accounts_per_round
         self._measured: list[Measured] = []
 
     async def work(self) -> bool:
@@ -88,7 +94,7 @@ class Reconciliation:
         if owners and not self._measured and self._round > 1:
             self._round //= 2  # the same again, fewer at once: else none would ever be judged
             return False
-        self._round = min(ROUND, self._round + 1)
+        self._round = min(self._most, self._round + 1)
         self._go_on(cursor)
         return False
 

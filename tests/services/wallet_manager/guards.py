@@ -48,10 +48,12 @@ class Broadcaster:
         away: True while no call gets through.
         stopped: the owners whose bytes are held back; an empty text for everybody.
         may_land: what it says may still get into a block.
+        on_release: what happens while it is told to let bytes go.
     """
 
     def __init__(self) -> None:
         self.away = False
+        self.on_release: Callable[[], None] = lambda: None
         self.stopped: set[str] = set()
         self.may_land: list[MayLandView] = []
 
@@ -61,6 +63,8 @@ class Broadcaster:
         if self.away:
             raise PeerUnavailable("tron-client did not answer")
         assert reason
+        if not stopped:
+            self.on_release()
         (self.stopped.update if stopped else self.stopped.difference_update)(owners or [""])
         return BroadcastingView(
             stopped_for_all="" in self.stopped,

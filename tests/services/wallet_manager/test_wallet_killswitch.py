@@ -243,6 +243,16 @@ async def test_h23_a_tron_client_that_lost_its_stops_has_them_before_it_is_given
     assert desk.guards.broadcaster.stopped == {""}
 
 
+async def test_h23_a_stop_that_crosses_the_end_of_another_is_told_again(desk: Desk) -> None:
+    """tron-client hears of the new stop first and of the end of the old one after it."""
+    (desk.folder / "stop").touch()
+    await desk.switch.keep_up()
+    (desk.folder / "stop").unlink()
+    desk.guards.broadcaster.on_release = (desk.folder / "stop").touch
+    await desk.switch.keep_up()
+    assert desk.guards.broadcaster.stopped == {""}
+
+
 async def test_h23_what_may_still_land_is_told_with_its_time_and_its_hold_stays(
     desk: Desk,
 ) -> None:

@@ -80,11 +80,24 @@ async def test_h17_the_second_switch_alone_signs_nothing(tmp_path: Path) -> None
     async with opened(tmp_path, RANDOM_KEY, mainnet_signing_enabled=True) as look:
         told = await look()
         found = rules_of(told)
-        in_order = {"second_switch", "master_key", "master_key_file", "identity_file"}
+        in_order = {
+            "second_switch",
+            "master_key",
+            "master_key_file",
+            "identity_file",
+            "cooling_off",
+        }
         assert not {*in_order, "database_file", "devnet_leftovers"} & found
         assert {"policy", "recovery_key", "backup", "clocks"} <= found
         refused = next(one for one in told["reasons"] if "mainnet signing is refused" in one)
         assert all(rule in refused for rule in found)
+
+
+async def test_h17_a_policy_that_is_loosened_without_anybody_noticing_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, RANDOM_KEY, policy_cooling_off_s=86_399) as look:
+        assert "cooling_off" in rules_of(await look())
 
 
 @pytest.mark.parametrize(

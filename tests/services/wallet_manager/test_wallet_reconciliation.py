@@ -56,6 +56,7 @@ def watch(till: Till) -> Reconciliation:
         alarms=till.alarms,
         usdt_contract=USDT,
         books_lock=asyncio.Lock(),
+        accounts_per_round=20,
     )
 
 

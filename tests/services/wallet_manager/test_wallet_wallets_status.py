@@ -1,5 +1,6 @@
 """What becomes of a wallet: named, put out of use, locked, archived."""
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def chain() -> OnChain:
 @pytest.fixture
 def custody(till: Till, chain: OnChain) -> Custody:
     audit = Audit(store=till.store, clock=till.clock)
-    return Custody(store=till.store, audit=audit, look=chain.look)
+    return Custody(store=till.store, audit=audit, look=chain.look, books_lock=till.books_lock)
 
 
 async def made(till: Till, key: str = "k", **fields: str) -> Wallet:
@@ -132,6 +133,20 @@ def wanted(**fields: object) -> WalletChange:
 async def decisions(till: Till) -> list[Decision]:
     audit = Audit(store=till.store, clock=till.clock)
     return [one async for _, _, one in audit.decisions(after=0, limit=100)]
+
+
+async def test_a_round_that_saw_a_wallet_in_use_is_over_before_it_is_out_of_use(
+    till: Till, custody: Custody
+) -> None:
+    wallet = await made(till)
+    async with till.books_lock:  # as a signing round does
+        change = asyncio.create_task(
+            custody.change(wallet, wanted(status=WalletStatus.INACTIVE), by="ada")
+        )
+        for _ in range(100):
+            await till.storage.probe()
+        assert not change.done()
+    assert (await change).status is WalletStatus.INACTIVE
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(WalletStatus, WalletStatus)))
