@@ -206,7 +206,8 @@ class KillSwitch:
             if known is not None:
                 unit.update(STOPS, replace(known, lifted=True))
             await self._store.record(unit, change.decisions)
-            await asyncio.to_thread(self._path(scope).unlink, missing_ok=True)
+            for path in self._paths(scope):
+                await asyncio.to_thread(path.unlink, missing_ok=True)
             if self._memory.get(scope) is meant:
                 self._memory.pop(scope, None)
                 log.warning("signing.resumed", scope=scope, by=by, reason=reason)
@@ -297,22 +298,26 @@ class KillSwitch:
         stop = self._memory.get(scope) or self._database.get(scope)
         if stop is not None and not stop.lifted:
             return stop.at_ms
-        try:
-            return self._path(scope).lstat().st_mtime_ns // NS_PER_MS
-        except OSError:
-            return 0
+        return max(map(_touched_ms, self._paths(scope)))
 
     def _path(self, scope: str) -> Path:
         return self._folder / (STOP_FILE if scope == ALL else f"{STOP_FILE}-{scope}")
 
+    def _paths(self, scope: str) -> tuple[Path, ...]:
+        """Return every file that stops a scope: ``stop-all`` means what ``stop`` means."""
+        named = self._folder / f"{STOP_FILE}-{scope}"
+        return (self._path(scope), named) if scope == ALL else (named,)
+
     def _file_says(self, scope: str) -> bool:
-        try:
-            self._path(scope).lstat()
-        except FileNotFoundError:
-            return False
-        except OSError:
-            log.exception("stop.file_unreadable", scope=scope)
-        return True  # a place that cannot be read says stop
+        for path in self._paths(scope):
+            try:
+                path.lstat()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                log.exception("stop.file_unreadable", scope=scope)
+            return True  # a place that cannot be read says stop
+        return False
 
     def _files(self) -> set[str]:
         try:
@@ -425,6 +430,13 @@ class KillSwitch:
             troubles.append(f"{what}: {trouble}")
             return False
         return True
+
+
+def _touched_ms(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns // NS_PER_MS
+    except OSError:
+        return 0
 
 
 class StopDesk:

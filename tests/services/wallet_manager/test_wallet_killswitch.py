@@ -243,6 +243,18 @@ async def test_h23_a_tron_client_that_lost_its_stops_has_them_before_it_is_given
     assert desk.guards.broadcaster.stopped == {""}
 
 
+async def test_h23_a_file_named_after_the_scope_of_everything_stops_everything(desk: Desk) -> None:
+    (desk.folder / "stop-all").touch()
+    await desk.switch.keep_up()
+    assert desk.guards.broadcaster.stopped == {""}
+    assert desk.switch.places(ALL) == (StopPlace.FILE,)
+    assert desk.switch.reason() is not None
+
+    await desk.switch.lift(ALL, reason="over", by="ada")
+    await desk.switch.keep_up()
+    assert (desk.switch.reason(), desk.guards.broadcaster.stopped) == (None, set())
+
+
 async def test_h23_a_stop_that_crosses_the_end_of_another_is_told_again(desk: Desk) -> None:
     """tron-client hears of the new stop first and of the end of the old one after it."""
     (desk.folder / "stop").touch()
