@@ -237,10 +237,14 @@ class Tracker:
                 )
 
     async def _broadcast(self, transactions: Sequence[Tracked]) -> list[Tracked]:
-        """Send bytes to the nodes, at once but in bounds, and store what came of it."""
+        """Send bytes to the nodes, at once but in bounds, and store what came of it.
+
+        Nothing is waited for between the look at the switch and the hand-over: a stop that comes
+        after the look finds the bytes under way.
+        """
         free = [each for each in transactions if self._gate.reason_for(each.owner) is None]
-        stopped = await self._hold_back([each for each in transactions if each not in free])
-        return stopped + await self._send(free)
+        stopped = [each for each in transactions if each not in free]
+        return await self._send(free) + await self._hold_back(stopped)
 
     async def _hold_back(self, transactions: Sequence[Tracked]) -> list[Tracked]:
         """Put off what may not go out, with the reason."""

@@ -13,7 +13,8 @@ from devnet.rejection import Code
 from services.tron_client.domain.broadcasting import STOP_FILE
 from services.tron_client.domain.reactions import REACTIONS, Reaction, reaction_to
 from services.tron_client.domain.transactions import Tracked
-from services.tron_client.tracker import HeldBack
+from services.tron_client.tracker import HeldBack, Tracker, TrackPolicy
+from services.tron_client.tracker.gate import BroadcastGate
 from shared.models.tron_transactions import BroadcastOutcome
 from shared.storage import StorageError
 from tests.services.tron_client.bench import (
@@ -142,6 +143,54 @@ async def test_h23_a_stop_waits_for_what_is_on_its_way_out(world: World, tmp_pat
         assert wire.stopping is not None
         assert (await wire.stopping).is_shut
         assert wire.order == ["asked", "answered", "stopped"]
+
+
+async def test_h23_a_stop_that_comes_while_others_are_held_back_holds_too(bench: Bench) -> None:
+    bench.world.drop()
+    sent = await bench.submit(bench.world.transfer(5))
+    other = World(devnet=bench.world.devnet, payer=bench.world.payee, payee=bench.world.payer)
+    kept = await bench.submit(other.transfer(6), send_key="test:two:0")
+    await bench.mine(3)
+    look = LookThatIsFollowedByAStop(bench)
+    gate = BroadcastGate(
+        store=bench.store, clock=bench.world.devnet.node.clock, is_stopped_by_file=look
+    )
+    await gate.stop([kept.owner], reason=WHY, by=BY)
+    tracker = Tracker(
+        node=bench.node,
+        store=bench.store,
+        sight=bench.sight,
+        clock=bench.world.devnet.node.clock,
+        policy=TrackPolicy(rebroadcast_interval_s=6, submit_timeout_s=2),
+        gate=gate,
+        judges=dict,
+        alarms=bench.alarms,
+    )
+    look.tracker = tracker
+    await tracker.rebroadcast()
+    assert look.stopping is not None
+    at_stop = await look.stopping
+    assert _broadcasts(bench) == at_stop
+    assert tracker.reason_for(sent.owner) == WHY
+
+
+class LookThatIsFollowedByAStop:
+    """Looks for the file; once somebody was let through everything is stopped."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.tracker: Tracker | None = None
+        self.stopping: asyncio.Task[int] | None = None
+        self._bench = bench
+
+    def __call__(self) -> bool:
+        if self.tracker is not None and self.stopping is None:
+            self.stopping = asyncio.create_task(self._stop(self.tracker))
+        return False
+
+    async def _stop(self, tracker: Tracker) -> int:
+        """Stop everything; returns how many broadcasts there were by then."""
+        await tracker.stop((), reason=WHY, by=BY)
+        return _broadcasts(self._bench)
 
 
 class WireThatStopsMeanwhile(Wire):
