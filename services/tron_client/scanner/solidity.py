@@ -189,7 +189,11 @@ class Solidity:
             for key, truth in solid.items()
             if key in waiting
         ]
-        missed = [truth for key, truth in solid.items() if key not in stored]
+        missed = [
+            truth
+            for key, truth in solid.items()
+            if key not in stored or stored[key].state is TransferState.RETRACTED
+        ]
         retracted = [
             each.moved_to(TransferState.RETRACTED)
             for key, each in waiting.items()
