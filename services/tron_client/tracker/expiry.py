@@ -107,20 +107,26 @@ class Expiry:
     async def _judge(self, due: Sequence[Tracked], progress: Progress) -> None:
         judges = self._judges()
         heard = await self._hear(due, judges, progress)
-        for txid, (height, node) in heard.found.items():
-            await self._adopt(txid, height, node)
+        adopted = await self._adopt_held(heard, progress)
         needed = min(_OPERATORS_NEEDED, len(judges))
-        agreed = [each for each in due if heard.absent.get(each.id, 0) >= needed]
+        agreed = [
+            each
+            for each in due
+            if each.id not in adopted
+            if each.id in heard.found or heard.absent.get(each.id, 0) >= needed
+        ]
         spans = {each.id: span_of(each, progress) for each in agreed}
         node = next(iter(judges.values()))
         searched = await self._search.run([each for each in spans.values() if each], node)
-        for txid, height in searched.found.items():
-            await self._adopt(txid, height, node)
+        for txid, block in searched.found.items():
+            await self._adopt(txid, block, node)
         absent: dict[str, int] = {}
         for each in agreed:
-            if spans[each.id] is None or each.id in searched.strange:
+            if each.id in searched.found:
+                continue
+            if each.id in heard.found or spans[each.id] is None or each.id in searched.strange:
                 await self._alarm(each)
-            elif each.id not in searched.found:
+            else:
                 absent[each.id] = heard.absent[each.id]
         await self._say_expired(absent)
         for each in due:
@@ -171,19 +177,43 @@ class Expiry:
             raise InconsistentBlock(f"a node has another solid block {head.height} than ours")
         return head
 
-    async def _adopt(self, txid: str, height: int, node: Chain) -> None:
-        """Give the verdict of a solid block that was scanned before the transaction came here."""
-        if height > self._sight.current().solid.height:
-            return
-        block = await solid_block(node, height)
+    async def _adopt_held(self, heard: _Hearing, progress: Progress) -> set[str]:
+        """Give the verdicts of blocks that are held; returns on which transactions.
+
+        What else an operator is said to have has to be found by the search.
+        """
+        adopted: set[str] = set()
+        for txid, (height, node) in heard.found.items():
+            known = await self._store.block_at(height)
+            if known is None or height > progress.solid.height:
+                continue
+            try:
+                await self._adopt(txid, known.anchor, node)
+            except InconsistentBlock as error:
+                log.warning("verdict.contradicted", txid=txid, detail=error.detail)
+            else:
+                adopted.add(txid)
+        return adopted
+
+    async def _adopt(self, txid: str, proved: Anchor, node: Chain) -> None:
+        """Give the verdict of a solid block that was scanned before the transaction came here.
+
+        Args:
+            txid: the transaction.
+            proved: its block, held or an ancestor of one that is: what a node says of its past is
+                under no signature that anybody checks (H9).
+            node: where to read the block.
+        """
+        block = await solid_block(node, proved.height)
         receipts: dict[str, Receipt] = (
             {} if block is None else {each.receipt.txid: each.receipt for each in block.executed}
         )
         if block is None or txid not in receipts:
-            raise InconsistentBlock(f"the solid block {height} is to hold {txid} and does not")
-        known = await self._store.block_at(height)
-        if known is not None and known.anchor != block.anchor:
-            raise InconsistentBlock(f"the solid tree has another block {height} than the one held")
+            raise InconsistentBlock(
+                f"the solid block {proved.height} is to hold {txid} and does not"
+            )
+        if block.anchor != proved:
+            raise InconsistentBlock(f"the solid tree has another block {proved.height} than ours")
         effect = effect_of(receipts[txid])
         async with self._sight.lock:
             current = await self._store.transaction(txid)
@@ -192,6 +222,7 @@ class Expiry:
             settled = current.included(block.anchor, effect).settled(effect)
             await self._store.tell([told(settled)])
             self._sight.txids.discard(bytes.fromhex(txid))
+        await self._alarms.clear(UNPROVABLE, txid)
 
     async def _say_expired(self, operators: Mapping[str, int]) -> None:
         async with self._sight.lock:
@@ -210,8 +241,9 @@ class Expiry:
         await self._alarms.raise_alarm(
             UNPROVABLE,
             tracked.id,
-            detail=f"the transaction of {tracked.send_key} refers to a block that is not on the"
-            " chain that was scanned: neither its presence nor its absence can be shown",
+            detail=f"the transaction of {tracked.send_key} refers to a block, or is said to be in"
+            " one, that is not on the chain that was scanned: neither its presence nor its absence"
+            " can be shown",
         )
 
     def _put_off(self, txid: str, seconds: int) -> None:

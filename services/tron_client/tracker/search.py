@@ -37,11 +37,11 @@ class Searched:
     """What a search came to.
 
     Attributes:
-        found: heights of transactions that are there, by txid.
+        found: the blocks of transactions that are there, by txid.
         strange: txids that name a reference block which is not on our chain.
     """
 
-    found: dict[str, int] = field(default_factory=dict)
+    found: dict[str, Anchor] = field(default_factory=dict)
     strange: set[str] = field(default_factory=set)
 
 
@@ -105,7 +105,7 @@ class Search:
                 )
                 for transaction in body.transactions:
                     if transaction.txid in wanted:
-                        searched.found[transaction.txid] = height
+                        searched.found[transaction.txid] = body.anchor
         links.require_proved()
         return searched
 

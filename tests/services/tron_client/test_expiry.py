@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from devnet.chain_pb2 import Transaction
 from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.domain.transactions import Tracked
 from services.tron_client.store.schema import TRANSACTION_FEED, TRANSACTIONS
 from services.tron_client.tracker.expiry import UNPROVABLE
 from shared.models.tron_transactions import BroadcastOutcome
 from shared.storage import Unit
+from shared.tron.blocks import BlockHeader, block_id, transaction_leaf, transaction_root
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,
@@ -22,6 +25,8 @@ from tests.services.tron_client.bench import (
     lost,
     operator_of,
 )
+
+_SUCCEEDED = Transaction(ret=[Transaction.Result(contractRet=Transaction.Result.SUCCESS)])
 
 EXPIRY_BLOCKS = 22
 """A minute of blocks and some."""
@@ -262,6 +267,28 @@ async def test_h1_what_one_operator_hides_another_tells(world: World, tmp_path: 
         assert await bench.fate(taken.id) == "confirmed"
 
 
+@pytest.mark.parametrize("height", [5, 40])
+async def test_h9_a_block_that_one_operator_invents_holds_nothing(
+    world: World, tmp_path: Path, height: int
+) -> None:
+    """Below the scan nobody holds a block to compare with, above its start the held one is right."""
+    world.mine(30)
+    wire = WireToAnInventedBlock(world, height)
+    async with (
+        operator_of(wire) as other,
+        benched(world, tmp_path, others={"other": other}) as bench,
+    ):
+        await bench.scan()
+        taken = await lost(bench)
+        apart = await bench.submit(world.transfer(6), send_key="test:two:0")
+        await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+        wire.held = await bench.store.transaction(taken)
+        await bench.tracker.expire()
+        assert await bench.fate(taken) == "pending"
+        assert (UNPROVABLE, taken) in bench.alarms.open
+        assert await bench.fate(apart.id) == "expired"
+
+
 async def test_h1_operators_of_two_chains_prove_nothing(
     world: World, stranger: World, tmp_path: Path
 ) -> None:
@@ -275,6 +302,48 @@ async def test_h1_operators_of_two_chains_prove_nothing(
         with pytest.raises(InconsistentBlock):
             await bench.tracker.expire()
         assert await bench.fate(taken) == "pending"
+
+
+class WireToAnInventedBlock(Wire):
+    """Has a solid block of its own at a height, with a transaction that is nowhere else."""
+
+    def __init__(self, world: World, height: int) -> None:
+        super().__init__(world.devnet)
+        self.held: Tracked | None = None
+        self._asked = {"num": height}
+        self._time_ms = 0
+
+    def change(self, path: str, asked: Any, answer: Any) -> Any:
+        if self.held is None:
+            return answer
+        receipt = {
+            "id": self.held.id,
+            "blockNumber": self._asked["num"],
+            "blockTimeStamp": self._time_ms,
+            "receipt": {},
+        }
+        match path.removeprefix("/walletsolidity/"):
+            case "gettransactioninfobyid" if asked == {"value": self.held.id}:
+                return receipt
+            case "gettransactioninfobyblocknum" if asked == self._asked:
+                return [receipt]
+            case "getblockbynum" if asked == self._asked:
+                return self._invented(answer, self.held)
+        return answer
+
+    def _invented(self, block: dict[str, Any], held: Tracked) -> dict[str, Any]:
+        header = block["block_header"]["raw_data"]
+        self._time_ms = header["timestamp"]
+        leaf = transaction_leaf(held.signed_bytes() + _SUCCEEDED.SerializeToString())
+        header["txTrieRoot"] = transaction_root([leaf]).hex()
+        held_there = {
+            "txID": held.id,
+            "raw_data_hex": held.raw_data,
+            "signature": list(held.signatures),
+            "ret": [{"contractRet": "SUCCESS"}],
+        }
+        id_ = block_id(BlockHeader.from_json(header))
+        return {**block, "blockID": id_, "transactions": [held_there]}
 
 
 def _height(block: dict[str, Any]) -> int:
