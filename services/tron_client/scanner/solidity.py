@@ -27,6 +27,11 @@ from shared.models.tron_transactions import TransactionState
 from shared.storage import MAX_ROWS
 
 _PRUNED_EVERY_BLOCKS: Final = 50
+_LONGEST_LIFE_BLOCKS: Final = 28_800
+"""A day: of two pending transactions the one that expires first was stored this much later at most."""
+
+_MOST_HELD_BLOCKS: Final = 1_000_000
+"""A month, for the sake of a transaction that nobody can judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,10 +241,16 @@ class Solidity:
         ]
 
     async def _prune(self) -> None:
-        below = self._sight.current().solid.height - self._policy.held_blocks
-        if below - self._pruned_height >= _PRUNED_EVERY_BLOCKS:
-            await self._store.prune(below=below)
-            self._pruned_height = below
+        """Let go of old blocks, but of none by which a pending transaction is still to be judged (H1)."""
+        solid_height = self._sight.current().solid.height
+        below = solid_height - self._policy.held_blocks
+        if below - self._pruned_height < _PRUNED_EVERY_BLOCKS:
+            return
+        self._pruned_height = below
+        for first in await self._store.pending(limit=1):
+            needed = first.stored_height - _LONGEST_LIFE_BLOCKS
+            below = min(below, max(needed, solid_height - _MOST_HELD_BLOCKS))
+        await self._store.prune(below=below)
 
 
 def _settled(known: Tracked, found: Block, effect: Effect) -> Tracked:

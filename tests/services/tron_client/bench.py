@@ -364,6 +364,7 @@ async def benched(
     others: Mapping[str, Node] | None = None,
     tokens: Iterable[Token] = (),
     batch_blocks: int = 10,
+    held_blocks: int = 1_000,
     credit_policy: CreditPolicy | None = None,
     pool: NodePool | None = None,
 ) -> AsyncIterator[Bench]:
@@ -386,7 +387,7 @@ async def benched(
         batch_blocks=batch_blocks,
         solid_poll_blocks=poll_blocks,
         slot_ms=slot_ms,
-        held_blocks=1_000,
+        held_blocks=held_blocks,
     )
     alarms = NotedAlarms()
     kept = Alarms(storage=storage, clock=clock, new_id=new_id, metrics=metrics)

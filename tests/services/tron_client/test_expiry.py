@@ -226,6 +226,32 @@ async def test_h1_without_a_second_operators_word_nothing_is_expired(
         assert await bench.fate(taken) == "expired"
 
 
+async def test_h1_a_second_operator_that_is_away_for_days_wedges_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    """Blocks that are let go of meanwhile are those that no verdict waits for."""
+
+    def silent(path: str, _asked: Any, answer: Any) -> Any:
+        return {} if path.startswith("/walletsolidity") else answer
+
+    wire = SpoiledWire(world.devnet, silent)
+    async with (
+        operator_of(wire) as other,
+        benched(world, tmp_path, others={"other": other}, held_blocks=20) as bench,
+    ):
+        await bench.scan()
+        taken = await lost(bench)
+        await bench.mine(150)
+        await bench.tracker.expire()
+        assert await bench.fate(taken) == "pending"
+        wire.is_spoiled = False
+        await bench.mine(2)
+        await bench.tracker.expire()
+        assert await bench.fate(taken) == "expired"
+        await bench.mine(60)
+        assert await bench.store.block_at(bench.sight.current().start.height) is None
+
+
 async def test_h1_a_second_operator_that_lags_is_waited_for(world: World, tmp_path: Path) -> None:
     def lagging(path: str, _asked: Any, answer: Any) -> Any:
         return earlier if path == "/walletsolidity/getnowblock" else answer
