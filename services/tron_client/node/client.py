@@ -224,7 +224,7 @@ def read_call(answer: dict[str, Any]) -> CallAnswer:
         raise NodeUnavailable("the node answered a call without a result", retry_after_s=1)
     message = plain(verdict.get("message", ""))
     code = verdict.get("code")
-    if code in {None, "SUCCESS"} and verdict.get("result") is True:
+    if (code is None or code == "SUCCESS") and verdict.get("result") is True:
         return _ran(answer, message)
     if code == "OTHER_ERROR" and ".vm." in message:
         return CallAnswer(

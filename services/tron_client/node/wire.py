@@ -38,6 +38,9 @@ _GENESIS_PATH: Final = "/wallet/getblockbynum"
 _GENESIS: Final = {"num": 0}
 _GATEWAY_PATH: Final = "/v1"
 _KEY_HEADER: Final = "TRON-PRO-API-KEY"
+_PAUSED: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN)
+"""No set: what a node says need not be anything that a set can look for."""
+
 _SUSPENDED: Final = re.compile(r"suspended for (\d{1,5}) ?s")
 _SHORTEST_PAUSE_S: Final = 2
 _LONGEST_PAUSE_S: Final = 600
@@ -321,7 +324,7 @@ class NodeHttp:
         return response.status_code, without_key(bytes(content), self.endpoint)
 
     def _judge(self, path: str, status: int, content: bytes) -> Any:
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN}:
+        if status in _PAUSED:
             raise self._suspended(path, content)
         try:
             answer = decode(content)
@@ -342,7 +345,7 @@ class NodeHttp:
         if error is None:
             return
         text = str(error)[:300]
-        if answer.get("statusCode") in {429, 403} or _SUSPENDED.search(text):
+        if answer.get("statusCode") in _PAUSED or _SUSPENDED.search(text):
             raise self._suspended(path, content)
         if any(word in text for word in _PASSING):
             raise self._failed(path, text)

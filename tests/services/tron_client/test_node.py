@@ -245,6 +245,13 @@ async def test_a_call_that_runs_out_of_energy_is_reverted() -> None:
         assert "Not enough energy" in (called.reason() or "")
 
 
+@pytest.mark.parametrize("code", [[], {}, [[]], 1.5, True])
+async def test_a_call_whose_code_is_no_word_is_refused(code: Any) -> None:
+    async with asking(NodeThatAnswers({"result": {"code": code, "result": True}})) as node:
+        with pytest.raises(NodeRefused):
+            await node.call(owner=OWNER, contract=OWNER, data="00")
+
+
 async def test_a_call_of_what_is_no_contract_is_refused() -> None:
     answer = {"result": {"code": "CONTRACT_VALIDATE_ERROR", "message": b"not exist".hex()}}
     async with asking(NodeThatAnswers(answer)) as node:

@@ -57,6 +57,8 @@ FORBIDDEN = httpx.Response(
         {"Error": "class java.lang.IllegalAccessException : lack of computing resources"},
         {"Error": "class org.tron.core.exception.BadItemException : no"},
         {"success": False, "error": "not today", "statusCode": 400},
+        {"Error": "no", "statusCode": []},
+        {"success": False, "error": "no", "statusCode": {}},
         httpx.Response(404, json={"Error": "this API is unavailable due to config"}),
         httpx.Response(200, text="this API is closed because this node is a lite fullnode"),
         httpx.Response(502, text="<html>"),
@@ -384,6 +386,7 @@ AWAY = httpx.ConnectError("away")
         ([AWAY, AWAY], "unknown"),
         ([SUSPENDED, POOR], "unknown"),
         ([{"any": "thing"}, POOR], "unknown"),
+        ([{"Error": "no", "statusCode": []}, ACCEPTED], "accepted"),
         ([httpx.Response(200, text="<html>"), BAD_SIGNATURE], "unknown"),
     ],
 )
