@@ -354,7 +354,7 @@ class NodeHttp:
     def _suspended(self, path: str, content: bytes) -> NodeUnavailable:
         told = _SUSPENDED.search(content[:2_000].decode(errors="replace"))
         pause_s = min(int(told[1]) if told else _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S)
-        self._quiet_until_s = self._now_s() + pause_s
+        self._quiet_until_s = max(self._quiet_until_s, self._now_s() + pause_s)
         return self._failed(path, f"it asks for {pause_s} s of quiet")
 
     def _failed(self, path: str, detail: str) -> NodeUnavailable:

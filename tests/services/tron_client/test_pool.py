@@ -154,6 +154,38 @@ async def test_a_suspended_node_is_left_alone_for_as_long_as_it_says() -> None:
     assert pooled_.counts() == [2, 5]
 
 
+async def test_of_two_suspensions_the_longer_one_counts() -> None:
+    """Calls under way together are refused together, and not each refusal says for how long."""
+    begun, over = [asyncio.Event(), asyncio.Event()], [asyncio.Event(), asyncio.Event()]
+
+    async def play(request: httpx.Request) -> httpx.Response:
+        if request.url.path == GENESIS_PATH:
+            return httpx.Response(200, json={"blockID": GENESIS})
+        number = int(request.url.path[-1])
+        begun[number].set()
+        await over[number].wait()
+        return httpx.Response(429, text="slow down") if number else SUSPENDED
+
+    node = NodeHttp(
+        Endpoint(name="busy", operator="busy", url="http://busy"),
+        Treatment(genesis_block_id=GENESIS, timeout_s=3_600, connect_timeout_s=1, attempts=1),
+        counters=NodeCounters(Metrics()),
+        transport=httpx.MockTransport(play),
+        now_s=lambda: 0.0,
+        now_ms=lambda: NOON_MS,
+    )
+    calls = [
+        asyncio.create_task(node.post(f"/wallet/{each}", {}, lane=Lane.READ)) for each in range(2)
+    ]
+    for each in begun:
+        await each.wait()
+    for call, may_go_on in zip(calls, over, strict=True):
+        may_go_on.set()
+        with pytest.raises(NodeUnavailable):
+            await call
+        assert node.quiet_s() == 7
+
+
 async def test_when_all_ask_for_quiet_nobody_is_asked() -> None:
     pooled_ = pooled(Player([SUSPENDED]), Player([FORBIDDEN]))
     with pytest.raises(NodeUnavailable):
