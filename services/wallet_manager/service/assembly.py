@@ -91,8 +91,9 @@ class Parts:
 def assemble(site: Site) -> Parts:
     """Put the parts together.
 
-    No send ends while the service is in quarantine or a claim is open (hazard H5), and what was
-    signed before is handed over again before the quarantine is lifted.
+    No send ends while the service is in quarantine or a claim is open (hazard H5), and one that is
+    signed elsewhere not before all that left unsigned is over. What was signed before is handed over
+    again before the quarantine is lifted.
     """
     store, chain, clock, rules = site.store, site.chain, site.clock, site.rules
     books = Books(
@@ -151,7 +152,15 @@ def assemble(site: Site) -> Parts:
         alarms=site.alarms,
     )
     recovery.before_clear(submission.hand_over_again)
-    books.end_sends_only_when(lambda: recovery.run.is_clear and not claims.open())
+
+    def is_explained() -> bool:
+        return recovery.run.is_clear and not claims.open()
+
+    def is_all_back() -> bool:
+        left_ms = clock.now_ms() - recovery.forgot_ms()
+        return is_explained() and left_ms > rules.offline_lifetime_ms
+
+    books.end_sends_only_when(is_explained)
     return Parts(
         wallets=Wallets(
             store=store,
@@ -186,6 +195,7 @@ def assemble(site: Site) -> Parts:
             audit=site.audit,
             clock=clock,
             held_back=site.held_back,
+            is_all_back=is_all_back,
             books_lock=site.books_lock,
         ),
         books=books,

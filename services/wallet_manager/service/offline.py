@@ -64,6 +64,7 @@ class Offline:
 
     Args:
         held_back: says why nothing is signed for a wallet, here or elsewhere, or None.
+        is_all_back: false as long as bytes may be under way of which no record is here (hazard H5).
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Offline:
         audit: Audit,
         clock: Clock,
         held_back: Callable[[str], str | None],
+        is_all_back: Callable[[], bool],
         books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
@@ -81,7 +83,9 @@ class Offline:
         self._audit = audit
         self._clock = clock
         self._held_back = held_back
+        self._is_all_back = is_all_back
         self._books_lock = books_lock
+        self._absent: set[str] = set()
 
     async def unsigned(self, send_id: str, *, by: str) -> Awaited:
         """Return what is to be signed elsewhere; written down before it is shown.
@@ -144,6 +148,7 @@ class Offline:
 
         An expired one is proved absent from every solid block from its reference to the first one
         past its expiration. One that is there was completed elsewhere, and is handed on as it is.
+        None ends while a later attempt of its send may be forgotten here.
         """
         solid = (await self._chain.signing_context()).solid
         cursor: str | None = None
@@ -162,10 +167,13 @@ class Offline:
         attempt = await self._store.attempt(send.txid or "")
         if attempt is None:
             raise NotAwaitingSignature("its transaction is gone", send_id=send.id)
-        found = await self._find(attempt, solid_height)
+        found = None if attempt.id in self._absent else await self._find(attempt, solid_height)
         async with self._books_lock:
             now = await self._store.send(send.id)
             if now is None or now.state is not SendState.AWAITING_SIGNATURE:
+                return
+            if found is None and not self._is_all_back():
+                self._absent.add(attempt.id)  # looked for once: solid blocks stay what they are
                 return
             change = Change()
             if found is not None:
@@ -175,6 +183,7 @@ class Offline:
                 after = await self._expired(now, change)
             change.send(after, send_view(after))
             await self._store.commit(change)
+        self._absent.discard(attempt.id)
 
     async def _find(self, attempt: Attempt, solid_height: int) -> OutgoingTransactionView | None:
         first = attempt.reference_height + 1

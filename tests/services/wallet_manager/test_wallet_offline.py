@@ -60,7 +60,7 @@ async def awaited(till: Till) -> Send:
 
 
 async def signed_by(till: Till, send: Send, *keys: SigningKey) -> list[str]:
-    (attempt,) = await till.attempts(send)
+    attempt = (await till.attempts(send))[-1]
     digest = sha256(bytes.fromhex(attempt.raw_data)).digest()
     return [key.sign(digest).hex() for key in keys]
 

@@ -10,7 +10,7 @@ from shared.models.tron_transactions import SignedTransaction, TransactionState
 from shared.models.wallet_sends import SendKind, SendState
 from shared.money import Currency
 from tests.services.wallet_manager.test_wallet_offline import LIFETIME_MS as OFFLINE_MS
-from tests.services.wallet_manager.test_wallet_offline import awaited
+from tests.services.wallet_manager.test_wallet_offline import ONE, TWO, awaited, signed_by
 from tests.services.wallet_manager.test_wallet_recovery import Site, recovered
 from tests.services.wallet_manager.till import (
     LIFETIME_MS,
@@ -141,6 +141,59 @@ async def test_h5_h7_bytes_that_left_before_the_copy_may_be_completed_for_as_lon
     site.clock.advance(milliseconds=OFFLINE_MS)
     await till.sender.sign_due()
     assert (await till.read(again.send_key)).state is SendState.AWAITING_SIGNATURE
+    await site.kill()
+
+
+async def test_h5_h7_what_waits_for_signatures_does_not_end_while_a_later_attempt_may_be_forgotten(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    till = await site.boot()
+    send = await awaited(till)
+    copy = await site.copy(till)
+    await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
+    await till.sender.submit_signed()
+    site.clock.advance(milliseconds=OFFLINE_MS + 60_000)
+    await till.verdicts(fate(send, TransactionState.EXPIRED))
+    await till.sender.sign_due()
+    second = await till.read(send.send_key)
+    assert (second.state, second.attempt) == (SendState.AWAITING_SIGNATURE, 2)
+
+    till = await site.restore(copy)
+    await till.offline.follow()
+    await recovered(site, till)
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+
+    site.clock.advance(milliseconds=OFFLINE_MS)
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.EXPIRED
+    await site.kill()
+
+
+async def test_h5_h7_a_later_attempt_that_was_signed_elsewhere_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    till = await site.boot()
+    send = await awaited(till)
+    copy = await site.copy(till)
+    for _ in range(2):
+        now = await till.read(send.send_key)
+        await till.offline.add(send.id, await signed_by(till, now, ONE, TWO), by="ada")
+        await till.sender.submit_signed()
+        if now.attempt == 1:
+            site.clock.advance(milliseconds=OFFLINE_MS + 60_000)
+            await till.verdicts(fate(now, TransactionState.EXPIRED))
+            await till.sender.sign_due()
+    second = await till.read(send.send_key)
+    assert (second.state, second.attempt) == (SendState.SUBMITTED, 2)
+
+    till = await site.restore(copy)
+    await till.offline.follow()
+    await recovered(site, till)
+    await till.verdicts(fate(second, TransactionState.CONFIRMED))
+    assert (await till.read(send.send_key)).state is SendState.CONFIRMED
     await site.kill()
 
 
