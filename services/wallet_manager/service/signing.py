@@ -211,7 +211,7 @@ class Signing:
         return context
 
     async def _sign_one(self, send: Send, round_: Round, change: Change) -> None:
-        objection = self._objection(send, round_)
+        objection = self._may_be_out(send, round_) or self._objection(send, round_)
         if objection is not None:
             self._object(send, objection, round_, change)
             return
@@ -240,12 +240,15 @@ class Signing:
         turn = turn_of(send, round_.lanes, round_.predecessors)
         if turn is not None:
             return Objection(rule=turn.rule, detail=turn.detail, is_final=turn.ends)
-        return None if self._signs_alone(send, round_) else self._may_be_out(round_)
+        return None
 
-    def _may_be_out(self, round_: Round) -> Objection | None:
-        """Object as long as bytes that a copy forgot may still be completed elsewhere (H5, H7)."""
+    def _may_be_out(self, send: Send, round_: Round) -> Objection | None:
+        """Object as long as bytes that a copy forgot may still be completed elsewhere (H5, H7).
+
+        Nothing ends such a send before, not even its time.
+        """
         until_ms = self._quarantine.forgot_ms() + self._rules.offline_lifetime_ms
-        if round_.now_ms > until_ms:
+        if self._signs_alone(send, round_) or round_.now_ms > until_ms:
             return None
         told = (
             f"bytes that left before the restore, which may be completed until {rfc3339(until_ms)}"

@@ -144,6 +144,32 @@ async def test_h5_h7_bytes_that_left_before_the_copy_may_be_completed_for_as_lon
     await site.kill()
 
 
+async def test_h5_h7_a_send_does_not_end_while_bytes_of_it_may_be_out_that_a_copy_forgot(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    till = await site.boot()
+    await till.treasury()
+    wanted = intent(not_after=START_MS + OFFLINE_MS // 2).model_copy(update={"permission_id": 2})
+    await till.taken(wanted)
+    copy = await site.copy(till)
+    await till.sender.sign_due()
+    assert (await till.read(wanted.send_key)).state is SendState.AWAITING_SIGNATURE
+
+    till = await site.restore(copy)
+    await recovered(site, till)
+    await till.taken(wanted)
+    site.clock.advance(milliseconds=OFFLINE_MS // 2)
+    await till.sender.sign_due()
+    assert (await till.read(wanted.send_key)).state is SendState.QUEUED
+
+    site.clock.advance(milliseconds=OFFLINE_MS // 2)
+    await till.sender.sign_due()
+    ended = await till.read(wanted.send_key)
+    assert (ended.state, ended.refusal_rule) == (SendState.REFUSED, "not_after")
+    await site.kill()
+
+
 async def test_h5_h7_what_waits_for_signatures_does_not_end_while_a_later_attempt_may_be_forgotten(
     tmp_path: Path,
 ) -> None:
