@@ -188,7 +188,14 @@ def assemble(site: Site) -> Parts:
             ),
             submission=submission,
         ),
-        oversight=Oversight(store=store, audit=site.audit, clock=clock, books_lock=site.books_lock),
+        oversight=Oversight(
+            store=store,
+            audit=site.audit,
+            clock=clock,
+            is_explained=is_explained,
+            is_all_back=is_all_back,
+            books_lock=site.books_lock,
+        ),
         offline=Offline(
             store=store,
             chain=chain,

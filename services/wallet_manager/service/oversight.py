@@ -1,6 +1,7 @@
 """What an operator sees of sends and may do about them: lists, stuck ones, cancelling."""
 
 import asyncio
+from collections.abc import Callable
 
 from services.wallet_manager.domain.audit import Act
 from services.wallet_manager.domain.sends import NotCancellable, Rule, Send
@@ -19,14 +20,28 @@ log = get_logger(__name__)
 
 
 class Oversight:
-    """Lists sends and ends those of which nothing was signed."""
+    """Lists sends and ends those of which nothing was signed.
+
+    Args:
+        is_explained: false as long as a transaction of ours may have no record here (hazard H5).
+        is_all_back: false besides as long as bytes that left unsigned may have none.
+    """
 
     def __init__(
-        self, *, store: WalletStore, audit: Audit, clock: Clock, books_lock: asyncio.Lock
+        self,
+        *,
+        store: WalletStore,
+        audit: Audit,
+        clock: Clock,
+        is_explained: Callable[[], bool],
+        is_all_back: Callable[[], bool],
+        books_lock: asyncio.Lock,
     ) -> None:
         self._store = store
         self._audit = audit
         self._clock = clock
+        self._is_explained = is_explained
+        self._is_all_back = is_all_back
         self._books_lock = books_lock
 
     async def page(self, state: SendState, *, cursor: str | None, limit: int) -> Page[Send]:
@@ -57,7 +72,8 @@ class Oversight:
 
         Raises:
             NotFound: there is no such send.
-            NotCancellable: bytes of it may be on their way; only a verdict ends it (H7).
+            NotCancellable: bytes of it may be on their way, forgotten here or not; only a verdict ends
+                it (H7), or the proof that there are none (H5).
         """
         async with self._books_lock:
             send = await self._store.send(send_id)
@@ -68,6 +84,12 @@ class Oversight:
             if send.state is not SendState.QUEUED:
                 raise NotCancellable(
                     f"it is {send.state}: only a verdict ends it", send_id=send_id, state=send.state
+                )
+            if not await self._is_all_known(send):
+                raise NotCancellable(
+                    "a transaction of it may be forgotten here: wait until nothing is unexplained",
+                    send_id=send_id,
+                    state=send.state,
                 )
             ended = send.given_up(Rule.CANCELLED, f"{by}: {reason}", at_ms=self._clock.now_ms())
             change = Change()
@@ -80,6 +102,12 @@ class Oversight:
             await self._store.commit(change)
         log.warning("send.cancelled", send_id=send_id, by=by)
         return ended
+
+    async def _is_all_known(self, send: Send) -> bool:
+        """True when no transaction of a queued send can be anywhere that is not recorded here."""
+        wallet = await self._store.wallet(send.wallet_id)
+        signs_alone = wallet is not None and wallet.signs_alone and not send.permission_id
+        return self._is_explained() if signs_alone else self._is_all_back()
 
 
 def _place(cursor: str | None, states: tuple[SendState, ...]) -> tuple[int, str | None]:

@@ -7,6 +7,7 @@ import pytest
 
 from services.wallet_manager.domain.approvals import ApprovalKind, ApprovalNeeded
 from services.wallet_manager.domain.recovery import Quarantined, Stage
+from services.wallet_manager.domain.sends import NotCancellable
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.books import VERDICTS
@@ -16,6 +17,7 @@ from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_manager import AddressRequest, WalletRequest, WalletStatus
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
+from tests.services.wallet_manager.test_wallet_offline import LIFETIME_MS
 from tests.services.wallet_manager.test_wallet_recovery import Site, recovered
 from tests.services.wallet_manager.till import TRX, Till, fate, intent, page, transfer
 
@@ -148,6 +150,40 @@ async def test_h5_a_send_that_was_cancelled_after_the_copy_is_not_signed(site: S
     site.clock.advance(seconds=3)
     await again.sender.sign_due()
     assert (await again.read(send.send_key)).state is SendState.SIGNED
+
+
+async def test_h5_nothing_is_cancelled_that_may_have_been_signed_after_the_copy(site: Site) -> None:
+    till = await site.boot()
+    await till.treasury()
+    send = await till.taken(intent())
+    copy = await site.copy(till)
+    await till.sender.sign_due()
+    await till.sender.submit_signed()
+
+    again = await site.restore(copy)
+    with pytest.raises(NotCancellable):
+        await again.oversight.cancel(send.id, reason="the customer was paid by hand", by="op")
+    await recovered(site, again)
+    after = await again.read(send.send_key)
+    assert (after.state, after.attempt) == (SendState.SUBMITTED, 1)
+
+
+async def test_h5_h7_nothing_is_cancelled_that_may_have_left_for_a_signature(site: Site) -> None:
+    till = await site.boot()
+    await till.treasury()
+    wanted = intent().model_copy(update={"permission_id": 2})
+    send = await till.taken(wanted)
+    copy = await site.copy(till)
+    await till.sender.sign_due()
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+
+    again = await site.restore(copy)
+    await recovered(site, again)
+    with pytest.raises(NotCancellable):
+        await again.oversight.cancel(send.id, reason="nobody signs it", by="op")
+    site.clock.advance(milliseconds=LIFETIME_MS)
+    ended = await again.oversight.cancel(send.id, reason="nobody signs it", by="op")
+    assert ended.state is SendState.REFUSED
 
 
 class Decisions:
