@@ -40,6 +40,7 @@ from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import JOURNAL
 from shared.alarms import Alarms
 from shared.clock import Clock
+from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.tron_client import TransferState, TransferView
 from shared.models.tron_transactions import TransactionState, TransactionView
@@ -116,6 +117,10 @@ class Books:
 
         Returns:
             The transactions that are not recorded here, although nobody else submits any (H5).
+
+        Raises:
+            Unavailable: one is told to have expired that may still get into a block by the clock here;
+                nothing of the page was applied.
         """
         async with self._books_lock:
             change = Change()
@@ -256,7 +261,7 @@ class Books:
             case TransactionState.CONFIRMED | TransactionState.FAILED:
                 return self._settled(send, fate, ledger, change)
             case TransactionState.EXPIRED:
-                return self._expired(send, ledger)
+                return self._expired(send, attempt, ledger)
             case _:
                 assert_never(fate.state)
 
@@ -293,10 +298,14 @@ class Books:
         ended = send.moved(state, at_ms=self._clock.now_ms())
         return replace(ended, fee_sun=fee_sun, block_height=fate.block.height, hold=Hold())
 
-    def _expired(self, send: Send, ledger: Ledger) -> Send:
+    def _expired(self, send: Send, attempt: Attempt, ledger: Ledger) -> Send:
         if SendState.EXPIRED not in ALLOWED[send.state] or send.state is SendState.QUEUED:
             return send
         now_ms = self._clock.now_ms()
+        if (
+            now_ms < attempt.expires_at_ms
+        ):  # it may still get into a block, whoever says otherwise (H1)
+            raise Unavailable(f"{attempt.id} is told to have expired before its time")
         ledger.release(send.owner, send.hold)
         may_retry = send.attempt < self._max_attempts and now_ms < send.not_after_ms
         may_retry = may_retry or not self._is_explained()

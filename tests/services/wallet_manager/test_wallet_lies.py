@@ -21,7 +21,12 @@ from shared.models.tron_client import (
     SigningContextView,
     TransferView,
 )
-from shared.models.tron_transactions import BroadcastOutcome, SignedTransaction, SubmittedView
+from shared.models.tron_transactions import (
+    BroadcastOutcome,
+    SignedTransaction,
+    SubmittedView,
+    TransactionState,
+)
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.tron.address import Address
@@ -31,14 +36,17 @@ from shared.tron.signing import recover_address
 from tests.services.wallet_manager.till import (
     CUSTOMER,
     FACTS_HERE,
+    LIFETIME_MS,
     STRANGER,
     TRX,
     USDT,
     Chain,
     Till,
     block,
+    fate,
     intent,
     open_storage,
+    page,
     rules,
     till_on,
     transfer,
@@ -248,6 +256,25 @@ async def test_h18_a_token_that_is_not_the_configured_one_is_never_signed_for(de
     (result,) = await desk.till.accept(intent(contract=STRANGER))
     assert result.problem is not None
     assert result.problem.facts["rule"] == "contract"
+
+
+async def test_h1_what_is_told_to_have_expired_before_its_time_keeps_its_hold_and_is_not_signed_anew(
+    desk: Desk,
+) -> None:
+    till = desk.till
+    send = await till.submitted(intent())
+    till.clock.advance(milliseconds=LIFETIME_MS - 1)
+    told = page([fate(send, TransactionState.EXPIRED)], next_="a.9")
+    with pytest.raises(Unavailable):
+        await till.books.apply_verdicts(told)
+    await till.sender.sign_due()
+    assert await till.read(send.send_key) == send
+    assert (await till.position(send.owner, Currency.USDT)).held == 25 * TRX
+
+    till.clock.advance(milliseconds=1)
+    await till.books.apply_verdicts(told)
+    await till.sender.sign_due()
+    assert (await till.read(send.send_key)).attempt == 2
 
 
 async def test_an_answer_about_what_was_never_handed_over_settles_nothing(desk: Desk) -> None:

@@ -384,7 +384,7 @@ async def test_an_attempt_that_expires_after_the_time_is_over_is_final(till: Til
 
 async def test_an_expired_send_whose_time_ends_in_the_queue_ends_as_expired(till: Till) -> None:
     await till.treasury()
-    send = await till.submitted(intent(not_after=START_MS + 10))
+    send = await till.submitted(intent(not_after=START_MS + LIFETIME_MS + 10))
     await till.verdicts(fate(send, TransactionState.EXPIRED))
     till.clock.advance(milliseconds=11)
     await till.sender.sign_due()

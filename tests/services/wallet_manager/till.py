@@ -375,6 +375,9 @@ class Till:
         await self.books.apply_transfers(page(transfers, next_=f"a.{next(self.pages)}"))
 
     async def verdicts(self, *fates: TransactionView) -> None:
+        """Tell of fates, of an expiry not before its time."""
+        over_ms = (one.expires_at_ms for one in fates if one.state is TransactionState.EXPIRED)
+        self.clock.advance(milliseconds=max(0, max(over_ms, default=0) - self.clock.now_ms()))
         await self.books.apply_verdicts(page(fates, next_=f"a.{next(self.pages)}"))
 
     async def accept(self, *intents: Intent, caller: str = "payout-router") -> list[SendResult]:
