@@ -111,7 +111,7 @@ def fee_plan(send: Send, *, fee_limit_sun: int, prices: Prices, signatures: int 
         prices: of the chain now.
         signatures: how many it will bear.
     """
-    worst_sun = fee_limit_sun + _bandwidth_points(send, signatures) * prices.bandwidth_fee_sun
+    worst_sun = fee_limit_sun + bandwidth_needed(send, signatures) * prices.bandwidth_fee_sun
     if send.kind in {SendKind.TRX_TRANSFER, SendKind.ACCOUNT_ACTIVATE}:
         worst_sun += prices.activation_fee_sun + prices.activation_bandwidth_fee_sun
     if send.kind is SendKind.PERMISSION_UPDATE:
@@ -145,8 +145,13 @@ def worst_of(send: Send, fee_limit_sun: int, prices: Prices) -> Hold:
     return hold_for(send, plan)
 
 
-def _bandwidth_points(send: Send, signatures: int) -> int:
-    """Return what its bytes take at most: the real ones, with every number at its longest."""
+def bandwidth_needed(send: Send, signatures: int) -> int:
+    """Return what its bytes take at most: the real ones, with every number at its longest.
+
+    Raises:
+        ImpossibleSend: a parameter is missing.
+        InvalidOperation: no transaction can be made of it.
+    """
     operation = send.operation()
     raw_data = build_raw_data(
         operation,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.wallet_manager.domain import policy
+from services.wallet_manager.domain.fees import MAX_SIGNATURES, bandwidth_needed
 from services.wallet_manager.domain.meaning import (
     ImpossibleSend,
     details_of,
@@ -208,7 +209,7 @@ class Intake:
             updated_at_ms=now_ms,
         )
         try:
-            send.operation()
+            bandwidth_needed(send, MAX_SIGNATURES)  # what makes no bytes would fail a whole round
         except InvalidOperation as error:
             raise ImpossibleSend(str(error), field=error.field) from None
         return replace(send, lane=lane_of(send.meaning))

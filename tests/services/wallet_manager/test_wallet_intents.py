@@ -89,6 +89,17 @@ async def test_h4_a_key_names_one_transfer_for_ever(till: Till, other: Intent) -
     assert await till.read(first.send_key) == first
 
 
+async def test_a_memo_longer_than_the_chain_takes_is_refused_and_holds_nobody_up(
+    till: Till,
+) -> None:
+    await till.treasury()
+    long, longest = (intent(one).model_copy(update={"memo": "€" * 86}) for one in "ab")
+    longest = longest.model_copy(update={"memo": "€" * 85})
+    assert (await refused(till, long)).code == ImpossibleSend.code
+
+    assert (await till.signed(longest)).state is SendState.SIGNED
+
+
 async def test_the_same_key_twice_in_one_request_is_one_send(till: Till) -> None:
     await till.treasury()
     first, second, third = await till.accept(intent(), intent(), intent(amount=1))
