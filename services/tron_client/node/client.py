@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from services.tron_client.domain.blocks import INT64_MAX, Anchor, Body, InconsistentBlock, Receipt
 from services.tron_client.node import reading
 from services.tron_client.node.blocks import Tree
-from services.tron_client.node.errors import NodeRefused, NodeUnavailable
+from services.tron_client.node.errors import CallRefused, NodeUnavailable
 from services.tron_client.node.lanes import Lane
 from services.tron_client.node.outcomes import (
     Accepted,
@@ -163,7 +163,7 @@ class Node:
         """Run a constant call at the node's head.
 
         Raises:
-            NodeRefused: there is no such contract, or the node runs no constant calls.
+            CallRefused: there is no such contract, or the node runs no constant calls.
         """
         return await self._pool.ask(
             "/wallet/triggerconstantcontract",
@@ -216,7 +216,7 @@ def read_call(answer: dict[str, Any]) -> CallAnswer:
     """Read what a constant call gave.
 
     Raises:
-        NodeRefused: the node does not run it.
+        CallRefused: the node does not run it.
         NodeUnavailable: the answer is something else.
     """
     verdict = answer.get("result")
@@ -230,7 +230,7 @@ def read_call(answer: dict[str, Any]) -> CallAnswer:
         return CallAnswer(
             output="", energy_used=0, energy_penalty=0, is_reverted=True, failure=message
         )
-    raise NodeRefused(f"the node does not run this call: {code} {message}")
+    raise CallRefused(f"the node does not run this call: {code} {message}")
 
 
 def _ran(answer: dict[str, Any], message: str) -> CallAnswer:

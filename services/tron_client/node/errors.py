@@ -17,6 +17,10 @@ class NodeRefused(Unavailable):
     title = "The node refuses"
 
 
+class CallRefused(NodeRefused):
+    """The node does not run this call: there is no such contract, or it runs none."""
+
+
 class WrongChain(Unavailable):
     """The node's genesis block is not the one pinned for this network (H17)."""
 

@@ -10,6 +10,7 @@ from services.tron_client.domain.accounts import Account, read_account
 from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.movements import IsWatched
 from services.tron_client.node.client import CallAnswer
+from services.tron_client.node.errors import CallRefused
 from shared.errors import Unavailable
 from shared.models.tron_client import CallRequest
 from shared.models.tron_reads import AddressFormat
@@ -172,15 +173,25 @@ class Reads:
         )
 
     async def call(self, calls: Sequence[CallRequest]) -> list[CallAnswer]:
-        """Run constant calls at once, as many as the node's lane takes."""
-        return await asyncio.gather(
-            *(
-                self._node.call(
-                    owner=call.owner_address, contract=call.contract_address, data=call.data
-                )
-                for call in calls
+        """Run constant calls at once, as many as the node's lane takes.
+
+        One that the node does not run answers as a revert does, so that it holds none of the others up.
+        """
+        return await asyncio.gather(*(self._ran(call) for call in calls))
+
+    async def _ran(self, call: CallRequest) -> CallAnswer:
+        try:
+            return await self._node.call(
+                owner=call.owner_address, contract=call.contract_address, data=call.data
             )
-        )
+        except CallRefused as refused:
+            return CallAnswer(
+                output="",
+                energy_used=0,
+                energy_penalty=0,
+                is_reverted=True,
+                failure=refused.detail,
+            )
 
     async def read_contract(
         self, contract: Address, function: str, arguments: Sequence[Any]

@@ -65,6 +65,18 @@ async def test_an_account_and_a_call_are_read_at_the_head(caller: Caller) -> Non
     assert nothing["reverted"]
 
 
+async def test_a_call_that_the_node_does_not_run_holds_no_other_up(caller: Caller) -> None:
+    calls = [
+        {"owner_address": caller.world.to, "contract_address": contract, "data": "313ce567"}
+        for contract in (caller.world.to, TOKEN)
+    ]
+    answer = await caller.ask("POST", "/contracts/calls", Scope.CHAIN_READ, json={"calls": calls})
+    nothing, decimals = answer.json()["calls"]
+    assert nothing["reverted"]
+    assert "the node does not run this call" in nothing["revert_reason"]
+    assert int(decimals["result"], 16) == 6
+
+
 async def test_a_contract_is_read_by_its_own_abi(caller: Caller) -> None:
     async def read(address: str, function: str, *arguments: Any) -> httpx.Response:
         body = {"function": function, "arguments": list(arguments)}
