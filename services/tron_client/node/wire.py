@@ -296,7 +296,7 @@ class NodeHttp:
         try:
             async with asyncio.timeout(self._treatment.timeout_s):
                 status, content = await self._send(path, payload, query)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS pass as they are
             self._is_verified = False
             raise self._failed(path, f"it did not answer ({type(error).__name__})") from None
         return self._judge(path, status, content)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from typing import Any
 
 import httpx
@@ -68,6 +69,7 @@ FORBIDDEN = httpx.Response(
         httpx.ReadTimeout("late"),
         httpx.ConnectError("away"),
         httpx.RemoteProtocolError("cut"),
+        ssl.SSLError(1, "[SSL: APPLICATION_DATA_AFTER_CLOSE_NOTIFY]"),
     ],
 )
 async def test_what_one_node_does_not_answer_the_next_one_does(bad: Any) -> None:
