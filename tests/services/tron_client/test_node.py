@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -104,6 +106,21 @@ async def test_what_may_pass_is_asked_again(bad: Any) -> None:
         assert await node.parameters() == {"getEnergyFee": 100, "getMemoFee": 0}
         assert node.reason() is None
         assert play.headers[0]["tron-pro-api-key"] == "a-key"
+
+
+@pytest.mark.parametrize(("times", "packing"), [(1, "gzip"), (2, "gzip, gzip"), (2, "gzip,gzip")])
+async def test_an_answer_packed_twice_is_not_unpacked(times: int, packing: str) -> None:
+    """A kilobyte could become gigabytes, more than there is memory for."""
+    content = json.dumps(PARAMETERS).encode()
+    for _ in range(times):
+        content = gzip.compress(content)
+    answer = httpx.Response(200, headers={"Content-Encoding": packing}, content=content)
+    async with asking(NodeThatAnswers(answer), attempts=1) as node:
+        if times == 1:
+            assert await node.parameters()
+            return
+        with pytest.raises(NodeUnavailable):
+            await node.parameters()
 
 
 async def test_an_error_that_stays_is_not_asked_again() -> None:
