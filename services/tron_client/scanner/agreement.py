@@ -224,13 +224,11 @@ class Agreement:
             await self._store.release(Release(doubt=doubt, transfer=None))
             return
         cause = await self._second_word(transfer)
+        # a new day makes up for silence, not for somebody who says otherwise
+        waits_for_sum = doubt.cause is Cause.DAILY_SUM and cause is not Cause.DISAGREEMENT
         async with self._sight.lock:
             sums = await self._sums()
-            if (
-                cause is not None
-                and doubt.cause is Cause.DAILY_SUM
-                and self._adds_up(transfer, sums)
-            ):
+            if cause is not None and waits_for_sum and self._adds_up(transfer, sums):
                 cause = None
             if cause is None:
                 changed = tuple(after for before, after in sums.values() if after != before)
@@ -241,7 +239,7 @@ class Agreement:
             await self._alarms.clear(WAITING, transfer.id)
             await self._alarms.clear(DISAGREEMENT, transfer.id)
             return
-        kept = doubt.cause if doubt.cause is Cause.DAILY_SUM else cause
+        kept = Cause.DAILY_SUM if waits_for_sum else cause
         after = doubt.again(kept, now_ms=self._clock.now_ms())
         await self._store.wait(after)
         await self._call(transfer, after)

@@ -315,6 +315,46 @@ async def test_h9_above_the_daily_sum_a_second_operator_is_enough(
         ]
 
 
+async def test_h9_no_new_day_credits_what_a_second_operator_contradicts(
+    world: World, tmp_path: Path
+) -> None:
+    """It waited for the day's sum; once somebody says otherwise it waits for a person."""
+
+    def more(path: str, _asked: Any, answer: Any) -> Any:
+        for receipt in answer if RECEIPTS in path else [answer] if path == ONE_RECEIPT else []:
+            for log in receipt.get("log", []):
+                log["data"] = integer_word(99).hex()
+        return answer
+
+    async with (
+        operator_of(Wire(world.devnet)) as other,
+        benched(
+            world,
+            tmp_path,
+            transport=SpoiledWire(world.devnet, more),
+            others={"other": other},
+            credit_policy=CAPPED,
+        ) as bench,
+    ):
+        await start(bench)
+        for _ in range(2):
+            world.pay_usdt(1)
+            await bench.mine()
+        await solid(bench)
+        confirmed = [each for each in await states(bench) if each[0] == "confirmed"]
+        assert confirmed == [("confirmed", "99")]
+        await look_again(bench)
+        assert {kind for kind, _ in bench.alarms.open} == {DISAGREEMENT, WAITING}
+
+        world.devnet.node.clock.jump(DAY_MS + 7_200_000)
+        world.pay_trx(1)
+        await solid(bench)
+        await look_again(bench)
+        told = [each for each in await states(bench) if each[0] == "confirmed"]
+        assert told == [*confirmed, ("confirmed", "1")]
+        assert {kind for kind, _ in bench.alarms.open} == {DISAGREEMENT, WAITING}
+
+
 async def test_what_goes_out_needs_no_second_word(world: World, tmp_path: Path) -> None:
     async with benched(world, tmp_path, credit_policy=CAPPED) as bench:
         await bench.scan()
