@@ -136,7 +136,7 @@ def create(
             clock=runtime.clock,
             policy=_track_policy(settings),
             gate=gate,
-            judges=endpoints.operators,
+            judges=endpoints.judges,
             alarms=alarms,
         )
         vigil = Vigil(

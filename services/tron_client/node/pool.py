@@ -77,6 +77,13 @@ class NodePool:
         own = [node for node in self._nodes if node.operator == operator]
         return NodePool(own, attempts=self._attempts, now_ms=self._now_ms)
 
+    def one_by_one(self) -> "list[NodePool]":
+        """Return each node by itself, in the order in which to ask them."""
+        return [
+            NodePool([node], attempts=self._attempts, now_ms=self._now_ms)
+            for node in self._in_order(Lane.VERDICT)
+        ]
+
     def with_history(self) -> tuple[NodeHttp, ...]:
         """Return the nodes that keep histories by address, in the order in which to ask them."""
         return tuple(node for node in self._in_order(Lane.READ) if node.endpoint.provides_history)

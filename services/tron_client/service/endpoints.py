@@ -1,7 +1,7 @@
 """Look after the nodes: what each still grants today, how far it has come, and who is called about it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -60,6 +60,7 @@ class Endpoints:
         metrics: Metrics,
     ) -> None:
         self._pool = pool
+        self._checks_root = checks_root
         self._store = store
         self._alarms = alarms
         self._clock = clock
@@ -79,6 +80,16 @@ class Endpoints:
     def others(self) -> Mapping[str, Node]:
         """Return the operators that are asked only when the first one fails."""
         return dict(list(self.operators().items())[1:])
+
+    def judges(self) -> Mapping[str, Sequence[Node]]:
+        """Return the nodes of each operator, each by itself, in the order in which to ask them."""
+        return {
+            name: [
+                Node(each, checks_root=self._checks_root)
+                for each in self._pool.of(name).one_by_one()
+            ]
+            for name in self._pool.operators()
+        }
 
     async def _resume(self) -> None:
         """Go on counting where the last process ended; what it asked in its last seconds is lost."""

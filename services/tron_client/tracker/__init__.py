@@ -103,7 +103,9 @@ class Tracker:
         self._clock = clock
         self._policy = policy
         self._gate = gate
-        self._expiry = Expiry(store=store, sight=sight, clock=clock, judges=judges, alarms=alarms)
+        self._expiry = Expiry(
+            node=node, store=store, sight=sight, clock=clock, judges=judges, alarms=alarms
+        )
         self._under_way: set[asyncio.Task[BroadcastResult]] = set()
 
     async def submit(self, requests: Sequence[SignedTransaction]) -> list[Tracked]:

@@ -4,6 +4,9 @@ Needed are a contiguous run of verified solid blocks from its reference block th
 at or past its expiration, none holding it; the local clock past it too; and its absence on the solid
 tree of every operator that is asked, of two at least where two are configured, each with that very
 block on its own solid tree. Whatever is missing makes it wait, at any amount.
+
+Each node is asked by itself: what one has reached says nothing of another, though both are of one
+operator.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +36,8 @@ _OPERATORS_NEEDED: Final = 2
 _RETRY_S: Final = 3
 _LONG_RETRY_S: Final = 600
 
-Judges = Callable[[], Mapping[str, Chain]]
-"""Returns the nodes to ask, one of each operator; the first is the one that is followed."""
+Judges = Callable[[], Mapping[str, Sequence[Chain]]]
+"""Returns the nodes to ask by operator, each by itself and the best first."""
 
 
 class Alarms(Protocol):
@@ -54,12 +57,16 @@ class _Hearing:
     """What the operators said of a batch.
 
     Attributes:
-        absent: how many operators' solid trees reach past its expiration without it, by txid.
+        absent: operators whose solid trees reach past its expiration without it, by txid.
         found: where an operator has it: the height, and the node that says so.
     """
 
-    absent: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, set[str]] = field(default_factory=dict)
     found: dict[str, tuple[int, Chain]] = field(default_factory=dict)
+
+    def says(self, txid: str, operator: str) -> bool:
+        """Tell whether it is known what an operator says of a transaction."""
+        return txid in self.found or operator in self.absent.get(txid, ())
 
 
 class Expiry:
@@ -68,12 +75,14 @@ class Expiry:
     def __init__(
         self,
         *,
+        node: Chain,
         store: ChainStore,
         sight: Sight,
         clock: Clock,
         judges: Judges,
         alarms: Alarms,
     ) -> None:
+        self._node = node
         self._store = store
         self._sight = sight
         self._clock = clock
@@ -113,13 +122,12 @@ class Expiry:
             each
             for each in due
             if each.id not in adopted
-            if each.id in heard.found or heard.absent.get(each.id, 0) >= needed
+            if each.id in heard.found or len(heard.absent.get(each.id, ())) >= needed
         ]
         spans = {each.id: span_of(each, progress) for each in agreed}
-        node = next(iter(judges.values()))
-        searched = await self._search.run([each for each in spans.values() if each], node)
+        searched = await self._search.run([each for each in spans.values() if each], self._node)
         for txid, block in searched.found.items():
-            await self._adopt(txid, block, node)
+            await self._adopt(txid, block, self._node)
         absent: dict[str, int] = {}
         for each in agreed:
             if each.id in searched.found:
@@ -127,34 +135,50 @@ class Expiry:
             if each.id in heard.found or spans[each.id] is None or each.id in searched.strange:
                 await self._alarm(each)
             else:
-                absent[each.id] = heard.absent[each.id]
+                absent[each.id] = len(heard.absent[each.id])
         await self._say_expired(absent)
         for each in due:
             if each.id not in absent:
                 self._put_off(each.id, _RETRY_S)
 
     async def _hear(
-        self, due: Sequence[Tracked], judges: Mapping[str, Chain], progress: Progress
+        self, due: Sequence[Tracked], judges: Mapping[str, Sequence[Chain]], progress: Progress
     ) -> _Hearing:
         heard = _Hearing()
-        for operator, node in judges.items():
-            try:
-                reached = await self._reached(node, progress)
-                if reached is None:
-                    continue
-                for each in due:
-                    if each.expires_at_ms > reached.timestamp_ms:
-                        continue
-                    receipt = await node.solid_receipt(each.id)
-                    if receipt is not None:
-                        heard.found[each.id] = (receipt.height, node)
-                    else:
-                        heard.absent[each.id] = heard.absent.get(each.id, 0) + 1
-            except InconsistentBlock:
-                raise
-            except Unavailable as error:
-                log.warning("verdict.unheard", operator=operator, detail=error.detail)
+        for operator, nodes in judges.items():
+            for node in nodes:
+                left = [each for each in due if not heard.says(each.id, operator)]
+                if not left:
+                    break
+                try:
+                    await self._listen(left, node, progress, operator=operator, heard=heard)
+                except InconsistentBlock:
+                    raise
+                except Unavailable as error:
+                    log.warning("verdict.unheard", operator=operator, detail=error.detail)
         return heard
+
+    async def _listen(
+        self,
+        due: Sequence[Tracked],
+        node: Chain,
+        progress: Progress,
+        *,
+        operator: str,
+        heard: _Hearing,
+    ) -> None:
+        """Note what one node says of those whose expiration its own solid tree has passed."""
+        reached = await self._reached(node, progress)
+        if reached is None:
+            return
+        for each in due:
+            if each.expires_at_ms > reached.timestamp_ms:
+                continue
+            receipt = await node.solid_receipt(each.id)
+            if receipt is not None:
+                heard.found[each.id] = (receipt.height, node)
+            else:
+                heard.absent.setdefault(each.id, set()).add(operator)
 
     async def _reached(self, node: Chain, progress: Progress) -> Anchor | None:
         """Return the highest block that is solid for the node and for us, by its id.

@@ -452,7 +452,10 @@ async def benched(
         clock=clock,
         policy=TrackPolicy(rebroadcast_interval_s=6, submit_timeout_s=2),
         gate=gate,
-        judges=lambda: {**endpoints.operators(), **(others or {})},
+        judges=lambda: {
+            **endpoints.judges(),
+            **{name: [each] for name, each in (others or {}).items()},
+        },
         alarms=alarms,
     )
     vigil = Vigil(

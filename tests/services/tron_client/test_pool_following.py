@@ -19,11 +19,20 @@ from shared.metrics import Metrics
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,
+    SpoiledWire,
     Wire,
     World,
     benched,
 )
-from tests.services.tron_client.test_agreement import FROM_100, look_again, solid, start
+from tests.services.tron_client.test_agreement import (
+    FROM_100,
+    ONE_RECEIPT,
+    look_again,
+    solid,
+    start,
+)
+
+SOLID_HEAD = "/walletsolidity/getnowblock"
 
 
 class Switched(httpx.AsyncBaseTransport):
@@ -63,8 +72,8 @@ class Mortal(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
-def pool_over(world: World, **operators: httpx.AsyncBaseTransport) -> NodePool:
-    """Return a pool of one node for each operator, asked in this order."""
+def pool_over(world: World, **transports: httpx.AsyncBaseTransport) -> NodePool:
+    """Return a pool of nodes, asked in this order; what is before an underscore is the operator."""
     clock = world.devnet.node.clock
     treatment = Treatment(
         genesis_block_id=GENESIS_BLOCK_ID, timeout_s=20, connect_timeout_s=20, attempts=1
@@ -72,13 +81,13 @@ def pool_over(world: World, **operators: httpx.AsyncBaseTransport) -> NodePool:
     counters = NodeCounters(Metrics())
     nodes = [
         NodeHttp(
-            Endpoint(name=name, operator=name, url=f"http://{name}", priority=place),
+            Endpoint(name=name, operator=name.split("_")[0], url=f"http://{name}", priority=place),
             treatment,
             counters=counters,
             transport=transport,
             now_ms=clock.now_ms,
         )
-        for place, (name, transport) in enumerate(operators.items())
+        for place, (name, transport) in enumerate(transports.items())
     ]
     return NodePool(nodes, attempts=1, now_ms=clock.now_ms)
 
@@ -186,6 +195,35 @@ async def test_h1_without_the_first_operator_nothing_is_said_expired(
         await bench.tracker.expire()
         assert await bench.fate(taken.id) == "pending"
         ours.is_cut = False
+        await scan_and_look(bench)
+        await bench.tracker.expire()
+        assert await bench.fate(taken.id) == "expired"
+
+
+async def test_h1_what_one_node_has_reached_says_nothing_of_another(
+    world: World, tmp_path: Path
+) -> None:
+    """The one with the newest solid block does not answer, and the one that answers is far behind."""
+
+    def mute(path: str, _asked: Any, answer: Any) -> Any:
+        return {"Error": "lack of computing resources"} if path == ONE_RECEIPT else answer
+
+    def lagging(path: str, _asked: Any, answer: Any) -> Any:
+        return {ONE_RECEIPT: {}, SOLID_HEAD: earlier}.get(path, answer)
+
+    newest, oldest = SpoiledWire(world.devnet, mute), SpoiledWire(world.devnet, lagging)
+    oldest.is_spoiled = False
+    pool = pool_over(world, ours=Switched(world), theirs_new=newest, theirs_old=oldest)
+    async with benched(world, tmp_path, pool=pool) as bench:
+        await start(bench)
+        earlier = await bench.node.read_raw(SOLID_HEAD, {})
+        world.drop()
+        taken = await bench.submit(world.transfer(5))
+        await bench.mine(60)
+        oldest.is_spoiled = True
+        await bench.tracker.expire()
+        assert await bench.fate(taken.id) == "pending"
+        oldest.is_spoiled = False
         await scan_and_look(bench)
         await bench.tracker.expire()
         assert await bench.fate(taken.id) == "expired"
