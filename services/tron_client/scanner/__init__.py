@@ -35,6 +35,7 @@ from shared.logs import get_logger
 from shared.metrics import Metrics
 from shared.models.tron_client import TransferState
 from shared.models.tron_transactions import TransactionState
+from shared.storage import StorageError
 
 log = get_logger(__name__)
 
@@ -91,15 +92,32 @@ class Scanner:
         Returns:
             True when there is more to do at once.
         """
+        try:
+            count = await self._go_on()
+        except StorageError:
+            self._sight.progress = None  # what was to be stored may be or not: loaded again
+            raise
+        if count is None:
+            return False
+        self._show()
+        return count > 0 and self._is_behind()
+
+    async def _go_on(self) -> int | None:
+        """Scan and promote; returns how many blocks that was, None when none can be there yet."""
+        if self._sight.progress is None:
+            await self._load()
         if self._sight.progress is None:
             await self._begin()
         if not self._is_due():
-            return False
+            return None
         async with self._stall.watching(self._sight.current().head.height + 1):
             count = await self._advance()
             await self._promote()
-        self._show()
-        return count > 0 and self._is_behind()
+        return count
+
+    async def _load(self) -> None:
+        async with self._sight.lock:
+            self._sight.progress = await self._store.progress()
 
     async def _begin(self) -> None:
         """Store the block after which scanning begins: a solid one."""
@@ -234,6 +252,7 @@ class Scanner:
         return [
             _included(known[txid], block.anchor, effect_of(receipt))
             for txid, receipt in ours.items()
+            if txid in known  # else it was to be stored and was not
         ]
 
     async def _rewind(self) -> None:

@@ -237,7 +237,7 @@ class Solidity:
         return [
             told(_settled(known[txid], found, effect_of(receipt)))
             for txid, receipt in ours.items()
-            if known[txid].state is not TransactionState.EXPIRED
+            if txid in known and known[txid].state is not TransactionState.EXPIRED
         ]
 
     async def _prune(self) -> None:

@@ -27,6 +27,7 @@ from shared.clock import MS_PER_S, Clock
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.models.alarms import Severity
+from shared.storage import StorageError
 
 log = get_logger(__name__)
 
@@ -194,8 +195,15 @@ class Witnesses:
         after = known.vouched(maker for each in solid if (maker := maker_of(each)) is not None)
         if after != known:
             new = sorted(set(after.known) - set(known.known))
-            self._set = await self._store.save(after)
+            await self._save(after)
             log.info("witness.admitted", witnesses=[each.address for each in new])
+
+    async def _save(self, witnesses: WitnessSet) -> None:
+        try:
+            self._set = await self._store.save(witnesses)
+        except StorageError:
+            self._set = None  # it may be stored or not: loaded again
+            raise
 
     async def _learn(self) -> WitnessSet:
         rolls = await self._rolls()
@@ -237,9 +245,7 @@ class Witnesses:
         await self._alarms.clear(DISAGREEMENT, SUBJECT)
         await self._mark(len(rolls))
         due_ms = _due_ms(rolls, now_ms=block.timestamp_ms)
-        self._set = await self._store.save(
-            known.agreed(active, operators=len(rolls), due_ms=due_ms)
-        )
+        await self._save(known.agreed(active, operators=len(rolls), due_ms=due_ms))
 
     async def _meet(self, signer: Witness, block: Anchor) -> None:
         """Take in one who is not known, if an operator tells of it.
@@ -253,14 +259,14 @@ class Witnesses:
             rolls = await self._rolls()
             active = _agreed(rolls)
             if active is not None and len(rolls) >= _OPERATORS_NEEDED and signer in active:
-                self._set = await self._store.save(known.admitting({signer}))
+                await self._save(known.admitting({signer}))
                 return
             if not any(signer in roll.active for roll in rolls.values()):
                 raise InconsistentBlock(
                     f"block {block.height} of {signer.address} is signed by {signer.key},"
                     " who is no witness"
                 )
-        self._set = await self._store.save(known.nominated(signer))
+        await self._save(known.nominated(signer))
         log.info("witness.nominated", witness=signer.address, key=signer.key)
 
     async def _rolls(self) -> dict[str, Roll]:

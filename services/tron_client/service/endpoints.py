@@ -22,6 +22,7 @@ from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.metrics import Metrics
 from shared.models.alarms import Severity
+from shared.storage import StorageError
 
 log = get_logger(__name__)
 
@@ -71,6 +72,7 @@ class Endpoints:
         }
         self._stored: dict[str, Usage] = {}
         self._is_resumed = False
+        self._is_stored_known = True
         self._dials = _Dials(metrics)
 
     def operators(self) -> Mapping[str, Node]:
@@ -157,14 +159,22 @@ class Endpoints:
         }
 
     async def _keep(self) -> None:
+        if not self._is_stored_known:
+            self._stored = await self._store.load(each.endpoint.name for each in self._pool.members)
+            self._is_stored_known = True
         changed = []
         for each in self._pool.members:
             usage = each.budget.usage()
             stored = self._stored.get(usage.id)
             if stored is None or (stored.day, stored.calls) != (usage.day, usage.calls):
                 changed.append(replace(usage, version=0 if stored is None else stored.version))
-        if changed:
+        if not changed:
+            return
+        try:
             self._stored |= {each.id: each for each in await self._store.save(changed)}
+        except StorageError:
+            self._is_stored_known = False
+            raise
 
     async def _watch_chain(self, node: NodeHttp) -> None:
         if node.wrong_chain is not None:

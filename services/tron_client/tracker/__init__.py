@@ -212,7 +212,11 @@ class Tracker:
         ]
 
     async def _kept(self, given: Sequence[Tracked]) -> dict[str, Tracked]:
-        """Store those that are new and return all as stored, by txid."""
+        """Store those that are new and return all as stored, by txid.
+
+        The scanner knows them before they are stored: when storing them fails nobody can tell
+        whether they are stored after all, and a block that holds one of them is not to be passed.
+        """
         known = await self._store.transactions([each.id for each in given])
         fresh: dict[str, Tracked] = {}
         for each in given:
@@ -223,8 +227,8 @@ class Tracker:
                 )
         for each in fresh.values():
             await self._check_first(each, fresh)
-        await self._store.save(fresh.values())
         self._sight.txids |= {bytes.fromhex(txid) for txid in fresh}
+        await self._store.save(fresh.values())
         return known | {txid: replace(each, version=1) for txid, each in fresh.items()}
 
     async def _check_first(self, new: Tracked, fresh: Mapping[str, Tracked]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from services.tron_client.domain.broadcasting import Broadcasting
 from services.tron_client.store import ChainStore
@@ -66,5 +67,8 @@ class BroadcastGate:
             log.warning("broadcasting.released", by=by, reason=reason, owners=len(owners) or "all")
 
     async def _save(self, state: Broadcasting) -> None:
+        """Store the switch over what is stored, which nobody can tell after a failure."""
+        stored = await self._store.broadcasting()
+        state = replace(state, version=stored.version if stored else 0)
         await self._store.save_broadcasting(state)
         self._state = written(state)
