@@ -10,17 +10,18 @@ operator.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from services.tron_client.domain.blocks import Anchor, InconsistentBlock, Receipt
 from services.tron_client.domain.effects import effect_of
 from services.tron_client.domain.progress import Progress
+from services.tron_client.domain.submissions import reference_of
 from services.tron_client.domain.transactions import Tracked
 from services.tron_client.node.blocks import Chain, Tree, solid_block
 from services.tron_client.store import ChainStore, told
 from services.tron_client.store.sight import Sight
-from services.tron_client.tracker.search import Search, span_of
+from services.tron_client.tracker.search import HASH_IN_ID, Search, SearchSpan, span_of
 from shared.clock import MS_PER_S, Clock
 from shared.errors import Unavailable
 from shared.logs import get_logger
@@ -124,7 +125,7 @@ class Expiry:
             if each.id not in adopted
             if each.id in heard.found or len(heard.absent.get(each.id, ())) >= needed
         ]
-        spans = {each.id: span_of(each, progress) for each in agreed}
+        spans = {each.id: await self._span(each, progress) for each in agreed}
         searched = await self._search.run([each for each in spans.values() if each], self._node)
         for txid, block in searched.found.items():
             await self._adopt(txid, block, self._node)
@@ -140,6 +141,20 @@ class Expiry:
         for each in due:
             if each.id not in absent:
                 self._put_off(each.id, _RETRY_S)
+
+    async def _span(self, tracked: Tracked, progress: Progress) -> SearchSpan | None:
+        """Return what is to be searched for a transaction, as ``span_of`` says.
+
+        One that came while the scan was behind, as after a restore, may refer to a block above that:
+        every block that could hold it was scanned for it since.
+        """
+        if tracked.reference_height is None:
+            named = reference_of(tracked.raw_data, head_height=progress.solid.height)
+            if named is not None and named[0] > tracked.stored_height:
+                block = await self._store.block_at(named[0])
+                if block is not None and block.id[HASH_IN_ID] == named[1]:
+                    tracked = replace(tracked, reference_height=block.height)
+        return span_of(tracked, progress)
 
     async def _hear(
         self, due: Sequence[Tracked], judges: Mapping[str, Sequence[Chain]], progress: Progress

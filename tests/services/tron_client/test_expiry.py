@@ -178,6 +178,15 @@ async def test_h1_blocks_from_before_the_scan_must_lead_to_those_that_are_held(
         assert await bench.fate(taken.id) == "pending"
 
 
+async def test_h5_a_transaction_that_is_ahead_of_a_restored_scan_is_judged(bench: Bench) -> None:
+    """It refers to a block that was not scanned again yet when it was handed over once more."""
+    bench.world.mine(BLOCKS_TO_SOLID + 5)
+    taken = await lost(bench)
+    await bench.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+    await bench.tracker.expire()
+    assert await bench.fate(taken) == "expired"
+
+
 async def test_h1_a_transaction_of_another_fork_waits_for_a_person(bench: Bench) -> None:
     """Its reference block is on no chain that was scanned: nothing about it can be shown."""
     bench.world.drop()
