@@ -53,7 +53,11 @@ class BalanceStore:
 
     async def feed_end(self) -> int:
         """Return the number of the newest transfer event."""
-        return (await self._storage.read_feed(TRANSFER_FEED, after=0, limit=1)).end
+        try:
+            page = await self._storage.read_feed(TRANSFER_FEED, after=0, limit=1)
+        except FeedTrimmed as trimmed:
+            page = await self._storage.read_feed(TRANSFER_FEED, after=trimmed.start - 1, limit=1)
+        return page.end
 
     async def moved_after(self, number: int) -> tuple[list[str], int]:
         """Return who was paid or paid in confirmed transfers after an event, and the last event read."""

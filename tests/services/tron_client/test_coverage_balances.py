@@ -21,6 +21,7 @@ from services.tron_client.scanner.reconciliation import (
     Rescan,
 )
 from services.tron_client.store.balances import BalanceStore
+from services.tron_client.store.schema import TRANSFER_FEED
 from shared.models.tron_client import TransferSource, TransferState
 from shared.tron.address import Address
 from tests.services.tron_client.bench import (
@@ -85,6 +86,19 @@ async def test_trx_of_a_contract_that_the_node_does_not_tell_of_is_noticed(idle:
     await rounds(idle, work, 4)
     assert list(idle.alarms.open) == [(UNEXPLAINED, idle.world.to)]
     assert "5000000 sun" in idle.alarms.open[UNEXPLAINED, idle.world.to]
+
+
+async def test_a_feed_that_was_trimmed_before_a_restart_keeps_nobody_from_looking(
+    idle: Bench,
+) -> None:
+    idle.world.pay_usdt(5)
+    await idle.mine(BLOCKS_TO_SOLID + 1)
+    assert await idle.store.storage.trim_feed(TRANSFER_FEED, keep_after_ms=2**62)
+    work = reconciliation(idle)
+    await rounds(idle, work, 1)
+    pay_internally(idle.world, 5_000_000)
+    await rounds(idle, work, 4)
+    assert list(idle.alarms.open) == [(UNEXPLAINED, idle.world.to)]
 
 
 async def test_trx_of_a_contract_that_was_told_is_explained(idle: Bench) -> None:
