@@ -174,11 +174,17 @@ class Tracker:
     async def _require_permissions(
         self, requests: Sequence[SignedTransaction], looked: Sequence[Checked]
     ) -> None:
-        """Ask the chain who may sign for owners that did not sign alone."""
+        """Ask the chain who may sign for owners that did not sign alone.
+
+        What is over is taken for its verdict alone, whoever may sign by now: without one, whoever
+        submits it would keep its money aside for ever.
+        """
+        progress = self._sight.progress
+        head_ms = progress.head.timestamp_ms if progress is not None else 0
         known: dict[Address, Permissions | None] = {}
         for request, given in zip(requests, looked, strict=True):
             owner = given.decoded.owner
-            if given.is_the_owners:
+            if given.is_the_owners or given.decoded.expiration_ms <= head_ms:
                 continue
             if owner not in known:
                 printed = await self._node.account(owner)

@@ -107,7 +107,12 @@ class Expiry:
         cursor = None
         while True:
             page = await self._store.past_expiry(at_ms=reached_ms, limit=_AT_ONCE, cursor=cursor)
-            due = [each for each in page.items if each.id not in self._again_ms]
+            due = [
+                each
+                for each in page.items
+                # one that was over when it came is searched for up to there, in solid blocks alone
+                if each.id not in self._again_ms and each.stored_height <= progress.solid.height
+            ]
             if due:
                 await self._judge(due, progress)
             cursor = page.next

@@ -31,6 +31,7 @@ from tests.services.tron_client.bench import (
 
 ALICE, BOB, CAROL = (Signer(name=name) for name in ("alice", "bob", "carol"))
 ONLY_TRANSFER = bytes([0b10]) + bytes(31)
+EXPIRY_BLOCKS = 22
 ONLY_CALLS = bytes([0, 0, 0, 0b1000_0000]) + bytes(28)
 
 
@@ -105,6 +106,21 @@ async def test_what_a_node_would_refuse_is_not_even_stored(
     with pytest.raises(NotATransaction, match=told):
         await board.submit(transfer(board.world, *signers, permission=permission))
     assert await board.store.transaction_count() == 0
+
+
+async def test_what_was_refused_gets_its_verdict_once_it_is_over(board: Bench) -> None:
+    signed = transfer(board.world, ALICE)
+    with pytest.raises(NotATransaction):
+        await board.submit(signed)
+    await board.mine(EXPIRY_BLOCKS + BLOCKS_TO_SOLID)
+    taken = await board.submit(signed)
+    assert taken.outcome is not BroadcastOutcome.ACCEPTED
+    await board.tracker.expire()
+    assert await board.fate(taken.id) == "pending"
+
+    await board.mine(BLOCKS_TO_SOLID)
+    await board.tracker.expire()
+    assert await board.fate(taken.id) == "expired"
 
 
 async def test_without_the_chains_word_nothing_is_stored(world: World, tmp_path: Path) -> None:
