@@ -101,6 +101,7 @@ class Offline:
             Act.SEND_EXPORTED, send_id, who=by, txid=awaited.attempt.id, owner=awaited.send.owner
         )
         await self._audit.note(exported)
+        await self._require_going(awaited.send.wallet_id)  # stopped meanwhile: nothing leaves
         return awaited
 
     async def _awaited(self, send_id: str) -> Awaited:
@@ -228,6 +229,7 @@ class Offline:
     async def _keep(self, awaited: Awaited, completed: Decision) -> None:
         now_ms = self._clock.now_ms()
         async with self._books_lock:
+            await self._require_going(awaited.send.wallet_id)  # whoever stops it waits for the lock
             change = Change()
             change.attempt(awaited.attempt)
             change.decide(completed)

@@ -1,6 +1,7 @@
 """Bytes that leave unsigned: exported, completed elsewhere, followed until a verdict (H7)."""
 
 import itertools
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,12 +15,19 @@ from services.wallet_manager.domain.sends import (
     Send,
 )
 from services.wallet_manager.domain.stops import SigningStopped
+from services.wallet_manager.domain.wallets import CannotSign
 from services.wallet_manager.service.audit import Audit
 from shared.clock import HeldClock
-from shared.models.tron_client import PermissionKeyView, PermissionsView, PermissionView
+from shared.models.tron_client import (
+    AccountView,
+    PermissionKeyView,
+    PermissionsView,
+    PermissionView,
+)
 from shared.models.tron_transactions import SignedTransaction, TransactionState
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
+from shared.tron.address import Address
 from shared.tron.decoding import decode_raw_data
 from shared.tron.signing import SigningKey
 from tests.services.wallet_manager.till import (
@@ -226,4 +234,51 @@ async def test_h23_nothing_leaves_to_be_signed_elsewhere_while_signing_is_stoppe
 
     stopped.clear()
     assert (await till.offline.unsigned(send.id, by="ada")).signers == ()
+    await storage.close()
+
+
+class ChainThatAnswersLate(Chain):
+    """Says who may sign only after something else has happened."""
+
+    def __init__(self, clock: HeldClock, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(clock)
+        self._meanwhile = meanwhile
+
+    async def account(self, address: Address) -> AccountView:
+        told = await super().account(address)
+        await self._meanwhile()
+        return told
+
+
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["stopped", "locked"])
+async def test_h23_a_stop_while_the_chain_is_asked_lets_nothing_out_and_nothing_through(
+    tmp_path: Path, *, is_stopped: bool
+) -> None:
+    stopped: list[str] = []
+    storage, clock = await open_storage(tmp_path), HeldClock(START_MS)
+
+    async def meanwhile() -> None:
+        if is_stopped:
+            stopped.append("theft")
+        else:
+            await till.store.save_wallet((await till.wallets.find(send.wallet_id)).locked())
+
+    till = till_on(
+        storage,
+        clock=clock,
+        chain=ChainThatAnswersLate(clock, meanwhile),
+        vault=vault(),
+        ids=itertools.count(1),
+        rules=rules(),
+        held_back=lambda _: next(iter(stopped), None),
+    )
+    await till.begins()
+    send = await awaited(till)
+    with pytest.raises(SigningStopped if is_stopped else CannotSign):
+        await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+    stopped.clear()
+    if is_stopped:
+        with pytest.raises(SigningStopped):
+            await till.offline.unsigned(send.id, by="ada")
     await storage.close()
