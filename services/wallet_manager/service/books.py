@@ -301,6 +301,8 @@ class Books:
     def _expired(self, send: Send, attempt: Attempt, ledger: Ledger) -> Send:
         if SendState.EXPIRED not in ALLOWED[send.state] or send.state is SendState.QUEUED:
             return send
+        if send.hold == Hold():  # given back already: it is frozen, and this word of it is old
+            return send
         now_ms = self._clock.now_ms()
         if (
             now_ms < attempt.expires_at_ms

@@ -323,6 +323,21 @@ async def test_h1_an_attempt_that_comes_back_freezes_its_wallet(
     assert "came_back" in str(till.alarms.open())
 
 
+async def test_h1_a_frozen_send_stays_frozen_when_its_expiry_is_told_once_more(till: Till) -> None:
+    await till.treasury()
+    send = await till.submitted(intent())
+    expired = fate(send, TransactionState.EXPIRED)
+    await till.verdicts(expired)
+    await till.verdicts(fate(send, TransactionState.EXPIRED, in_block=True))
+    frozen = await till.read(send.send_key)
+
+    await till.verdicts(expired)
+    assert await till.read(send.send_key) == frozen
+    till.clock.advance(milliseconds=send.not_after_ms)
+    await till.verdicts(expired)
+    assert await till.read(send.send_key) == frozen
+
+
 async def test_h1_an_attempt_that_comes_back_stops_the_bytes_of_the_next(till: Till) -> None:
     await till.treasury()
     first = await till.submitted(intent())
