@@ -327,6 +327,24 @@ async def test_h16_a_revoked_allowance_does_not_return_with_a_late_retry(till: T
     assert len(await till.attempts(await till.read(grant.send_key))) == 1
 
 
+async def test_h2_h16_a_revocation_is_the_newer_one_although_the_clock_was_set_back(
+    till: Till,
+) -> None:
+    await till.treasury()
+    grant = asked(SendKind.TRC20_APPROVE, "grant")
+    revoke = asked(SendKind.TRC20_APPROVE, "revoke", params={"amount_base_units": "0"})
+    await till.taken(grant)
+    till.clock.advance(seconds=-30)
+    await till.taken(revoke)
+    till.clock.advance(seconds=30)
+
+    await later(till)
+    assert await later(till, grant.send_key, revoke.send_key) == [
+        SendState.REFUSED,
+        SendState.SIGNED,
+    ]
+
+
 async def test_h16_a_loan_and_another_wait_for_one_another_and_both_happen(till: Till) -> None:
     await till.treasury()
     one, two = asked(SendKind.DELEGATE, "one"), asked(SendKind.DELEGATE, "two")
