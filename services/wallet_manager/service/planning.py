@@ -148,7 +148,7 @@ def _obstacle(send: Send, plan: FeePlan, round_: Round) -> Objection | None:
     hold = hold_for(send, plan)
     for currency in Currency:
         available = round_.positions[position_id(send.owner, currency)].available
-        if hold.of(currency) > available:
+        if hold.of(currency) > max(available, 0):  # what takes nothing of it needs none
             told = (
                 f"insufficient funds: {format_base_units(hold.of(currency))} {currency} needed,"
                 f" {format_base_units(max(available, 0))} {currency} available"

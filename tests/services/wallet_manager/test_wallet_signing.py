@@ -382,6 +382,14 @@ async def test_an_attempt_that_expires_after_the_time_is_over_is_final(till: Til
     assert (await till.read(send.send_key)).state is SendState.EXPIRED
 
 
+async def test_tokens_that_are_short_keep_no_coins_back(till: Till) -> None:
+    treasury = await till.treasury()
+    tokens = await till.position(treasury.address, Currency.USDT)
+    await till.store.save_position(replace(tokens, held=tokens.settled + 1))
+    send = await till.signed(intent(kind=SendKind.TRX_TRANSFER))
+    assert send.state is SendState.SIGNED
+
+
 async def test_an_expired_send_whose_time_ends_in_the_queue_ends_as_expired(till: Till) -> None:
     await till.treasury()
     send = await till.submitted(intent(not_after=START_MS + LIFETIME_MS + 10))
