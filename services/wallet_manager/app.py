@@ -144,9 +144,14 @@ def _service(
         standing = recovery.reason() or guards.preflight.reason()
         return standing or guards.switch.reason_for(wallet_id)
 
-    async def verdicts_again() -> None:
-        await guards.switch.tell_again()
+    async def hand_over_again() -> None:
+        await guards.switch.tell_again()  # its stops may be lost, and it broadcasts at once
         await sender.hand_over_again()
+
+    recovery.before_clear(hand_over_again)
+
+    async def verdicts_again() -> None:
+        await hand_over_again()
         await books.restart_after_loss(VERDICTS)
 
     async def transfers_again() -> None:

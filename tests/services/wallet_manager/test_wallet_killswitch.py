@@ -208,6 +208,21 @@ async def test_h23_tron_client_is_told_until_it_took(desk: Desk) -> None:
     assert desk.guards.broadcaster.stopped == {""}
 
 
+async def test_h23_tron_client_that_lost_its_stops_hears_of_them_before_anything_else(
+    desk: Desk,
+) -> None:
+    broadcaster = desk.guards.broadcaster
+    (desk.folder / "stop-aaa").touch()  # no wallet has this name
+    await desk.switch.stop(ALL, reason="theft", by="ada")
+    broadcaster.stopped.clear()
+    await desk.switch.tell_again()
+    assert broadcaster.stopped == {""}
+
+    broadcaster.away = True
+    with pytest.raises(PeerUnavailable):
+        await desk.switch.tell_again()
+
+
 async def test_h23_a_file_that_names_no_wallet_keeps_no_other_stop_from_tron_client(
     desk: Desk,
 ) -> None:
