@@ -60,10 +60,19 @@ def _in_lane(send: Send, others: Sequence[Send]) -> Turn | None:
         told = "a newer send sets the same state"
         return Turn(rule=Rule.SUPERSEDED, detail=told, ends=True)
     for other in others:
-        if _age(other) < _age(send) and other.state not in IN_A_BLOCK:
+        if _age(other) < _age(send) and not _is_past(other):
             told = f"an older send that sets the same state, {other.send_key}"
             return Turn(rule=Rule.PREDECESSOR, detail=told, ends=False)
     return None
+
+
+def _is_past(other: Send) -> bool:
+    """True when a send can no longer come after one that is signed now.
+
+    A block that is not solid may be replaced, and its transactions come again in another order: of two
+    that replace the same state, the older one would be what stays.
+    """
+    return other.state in IN_A_BLOCK and other.kind not in STATE_KINDS
 
 
 def _age(send: Send) -> tuple[int, str]:

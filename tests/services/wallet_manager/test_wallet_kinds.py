@@ -345,6 +345,21 @@ async def test_h2_h16_a_revocation_is_the_newer_one_although_the_clock_was_set_b
     ]
 
 
+async def test_h16_a_revocation_waits_until_no_fork_can_put_the_allowance_behind_it(
+    till: Till,
+) -> None:
+    await till.treasury()
+    revoke = asked(SendKind.TRC20_APPROVE, "revoke", params={"amount_base_units": "0"})
+    grant = await till.submitted(asked(SendKind.TRC20_APPROVE, "grant"))
+    till.clock.advance(milliseconds=1)
+    await till.taken(revoke)
+
+    await till.verdicts(fate(grant, TransactionState.INCLUDED))
+    assert await later(till, revoke.send_key) == [SendState.QUEUED]
+    await till.verdicts(fate(grant, TransactionState.CONFIRMED))
+    assert await later(till, revoke.send_key) == [SendState.SIGNED]
+
+
 async def test_h16_a_loan_and_another_wait_for_one_another_and_both_happen(till: Till) -> None:
     await till.treasury()
     one, two = asked(SendKind.DELEGATE, "one"), asked(SendKind.DELEGATE, "two")
