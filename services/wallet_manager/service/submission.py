@@ -72,8 +72,8 @@ class Submission:
             cursor: str | None = None
             while True:
                 page = await self._store.in_state(state, limit=self._rules.batch, cursor=cursor)
-                if page.items:
-                    await self._submitted(await self._signed_bytes(page.items))
+                if signed := await self._signed_bytes(page.items):
+                    await self._submitted(signed)
                 cursor = page.next
                 if cursor is None:
                     break
@@ -94,6 +94,7 @@ class Submission:
                 await self._store.commit(change)
 
     async def _signed_bytes(self, sends: Sequence[Send]) -> list[SignedTransaction]:
+        """Return what there is to hand over: of a copy, signatures made elsewhere may be missing."""
         attempts = await self._store.attempts([send.txid for send in sends if send.txid])
         return [
             SignedTransaction(
@@ -103,7 +104,7 @@ class Submission:
                 expires_at_ms=attempts[send.txid].expires_at_ms,
             )
             for send in sends
-            if send.txid
+            if send.txid and attempts[send.txid].signatures
         ]
 
     async def _submitted(

@@ -223,6 +223,21 @@ async def test_h5_h7_a_later_attempt_that_was_signed_elsewhere_is_taken_back(
     await site.kill()
 
 
+async def test_h5_h7_signatures_that_a_copy_forgot_keep_no_quarantine_up(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    till = await site.boot()
+    send = await awaited(till)
+    copy = await site.copy(till)
+    await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
+    await till.sender.submit_signed()
+
+    till = await site.restore(copy)
+    await till.verdicts(fate(send, TransactionState.INCLUDED))
+    await recovered(site, till)
+    assert (await till.read(send.send_key)).state is SendState.SEEN
+    await site.kill()
+
+
 async def test_h5_without_anything_unexplained_it_ends_as_expired(tmp_path: Path) -> None:
     site = Site(tmp_path)
     till = await site.boot()
