@@ -26,6 +26,7 @@ import httpx
 from pydantic import AfterValidator, Field
 
 from shared.config import ServiceSettings
+from shared.proxied import Proxied
 from shared.tron.networks import Network
 
 IpAddress = IPv4Address | IPv6Address
@@ -35,6 +36,8 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 LOOPBACK: Final[tuple[IpNetwork, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MAX_URL_CHARACTERS: Final = 2_048
+CONNECTIONS: Final = 64
+"""The most at once."""
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL: Final = IPv6Network("64:ff9b:1::/48")
@@ -171,13 +174,14 @@ class Outbound:
         self._max_answer_bytes = max_answer_bytes
         self._resolver = resolver
         self._proxied = proxy_url is not None
+        if transport is None and proxy_url is not None:
+            transport = Proxied(proxy_url, connections=CONNECTIONS, kept=0)
         self._client = httpx.AsyncClient(
             transport=transport,
-            proxy=proxy_url,
             timeout=timeout_s,
             # a connection is for one name: kept open, it could carry a request for another name
             # at the same address past that name's certificate
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
         )

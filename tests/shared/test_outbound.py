@@ -1,6 +1,7 @@
 """Calls outside go to public addresses that were just checked, and nowhere else."""
 
 import asyncio
+import contextlib
 import gzip
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.clock import SystemClock
 from shared.outbound import (
+    CONNECTIONS,
     LOOPBACK,
     Outbound,
     OutboundFailed,
@@ -232,6 +234,37 @@ async def test_a_proxy_resolves_names_but_is_not_asked_for_addresses_inside() ->
     ):
         with pytest.raises(OutboundRefused):
             await way.check(url)
+
+
+async def test_a_target_whose_certificate_is_bad_keeps_no_connection_of_a_proxy() -> None:
+    """One webhook that is tried again for days must not stop all others."""
+    over: asyncio.Queue[None] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nthis is no TLS")
+        with contextlib.suppress(OSError):
+            await reader.read()
+        with contextlib.suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
+        over.put_nowait(None)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    way = Outbound(
+        allowed=(),
+        timeout_s=2,
+        max_answer_bytes=10,
+        proxy_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+    )
+    for _ in range(CONNECTIONS + 1):
+        with pytest.raises(OutboundFailed):
+            await way.post("https://shop.example/", content=b"", headers={})
+        async with asyncio.timeout(9):
+            await over.get()
+    await way.aclose()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_connections_reach_the_checked_address_for_real() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from shared.config import ConfigurationMissing
+from shared.proxied import Proxied
 
 SOCKS: Final = "socks5h"
 """SOCKS 5 with names resolved by the proxy, as curl calls it."""
@@ -76,11 +77,7 @@ class ThroughProxy(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, proxy_url: str, *, connections: int) -> None:
-        self._inner = httpx.AsyncHTTPTransport(
-            proxy=check_proxy(proxy_url),
-            limits=httpx.Limits(max_connections=connections),
-            trust_env=False,
-        )
+        self._inner = Proxied(check_proxy(proxy_url), connections=connections, kept=connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request."""

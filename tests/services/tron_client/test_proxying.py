@@ -53,16 +53,23 @@ async def through(port: int, *, scheme: str = "socks5h") -> AsyncIterator[Throug
 
 
 @asynccontextmanager
-async def node_behind(port: int, *, url: str = "http://node") -> AsyncIterator[NodeHttp]:
-    """The node as it is asked everywhere, behind a SOCKS proxy at a port."""
+async def node_behind(
+    port: int,
+    *,
+    url: str = "http://node",
+    scheme: str = "socks5h",
+    timeout_s: float = 1,
+    connect_timeout_s: float = 1,
+) -> AsyncIterator[NodeHttp]:
+    """The node as it is asked everywhere, behind a proxy at a port."""
     http = NodeHttp(
-        Endpoint(name="node", operator="somebody", url=url),
+        Endpoint(name="node", operator="somebody", url=url, concurrency=1),
         Treatment(
             genesis_block_id=GENESIS_BLOCK_ID,
-            timeout_s=1,
-            connect_timeout_s=1,
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
             attempts=1,
-            proxy_url=f"socks5h://127.0.0.1:{port}",
+            proxy_url=f"{scheme}://127.0.0.1:{port}",
         ),
         counters=NodeCounters(Metrics()),
         now_ms=lambda: 0,
@@ -238,6 +245,81 @@ async def test_a_proxy_that_says_nothing_is_given_up() -> None:
     async with listening(silent) as server, node_behind(port_of(server)) as http:
         with pytest.raises(NodeUnavailable):
             await asked_of(http)
+
+
+class SocksProxyThatStalls:
+    """Takes connections and says nothing, until it is told to go on."""
+
+    def __init__(self, *, port: int) -> None:
+        self._proxy = SocksProxy(port=port)
+        self.stalled = 0
+        self.is_stalling = True
+
+    async def serve(self, reader: Reader, writer: Writer) -> None:
+        if not self.is_stalling:
+            await self._proxy.serve(reader, writer)
+            return
+        self.stalled += 1
+        await reader.read()  # until the caller has gone
+
+
+MORE_THAN_THERE_ARE = len(Lane) + 2
+"""One connection for each lane is all there is."""
+
+
+async def test_a_proxy_that_stalled_is_asked_again_however_often_it_did() -> None:
+    node = NodeOnASocket(ANSWERS)
+    async with listening(node.serve) as behind:
+        proxy = SocksProxyThatStalls(port=port_of(behind))
+        async with (
+            listening(proxy.serve) as before,
+            node_behind(port_of(before), timeout_s=0.3) as http,
+        ):
+            for _ in range(MORE_THAN_THERE_ARE):
+                with pytest.raises(NodeUnavailable):
+                    await asked_of(http)
+            assert proxy.stalled == MORE_THAN_THERE_ARE
+            proxy.is_stalling = False
+            assert await asked_of(http) == ANSWERS[PARAMETERS]
+
+
+@pytest.mark.parametrize("said", [b"", b"this is no TLS"])
+@pytest.mark.parametrize(("timeout_s", "connect_timeout_s"), [(0.1, 9), (9, 0.1)])
+async def test_what_fails_behind_an_http_proxy_keeps_no_connection(
+    said: bytes, timeout_s: float, connect_timeout_s: float
+) -> None:
+    closed: asyncio.Queue[None] = asyncio.Queue()
+
+    async def tunnel(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + said)
+        await reader.read()
+        closed.put_nowait(None)
+
+    async with (
+        listening(tunnel) as server,
+        node_behind(
+            port_of(server),
+            url="https://node.example",
+            scheme="http",
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
+        ) as http,
+    ):
+        for _ in range(MORE_THAN_THERE_ARE):
+            with pytest.raises(NodeUnavailable):
+                await asked_of(http)
+            async with asyncio.timeout(9):
+                await closed.get()
+
+
+async def test_a_connection_through_the_proxy_serves_many_calls_and_no_more_are_open() -> None:
+    async with hidden() as (node, _, _, port), node_behind(port) as http:
+        for _ in range(MORE_THAN_THERE_ARE):
+            await asked_of(http)
+        assert node.connections == 1
+        await asyncio.gather(*(asked_of(http) for _ in range(20)))
+        assert node.connections <= len(Lane)
 
 
 @pytest.mark.parametrize(
