@@ -20,7 +20,14 @@ from shared.models.tron_transactions import (
     TransactionState,
     TransactionView,
 )
-from shared.models.wallet_sends import FINAL_SEND_STATES, Intent, Purpose, SendKind, SendState
+from shared.models.wallet_sends import (
+    FINAL_SEND_STATES,
+    NEGATIVE_SEND_STATES,
+    Intent,
+    Purpose,
+    SendKind,
+    SendState,
+)
 from shared.money import Currency
 from shared.tron.address import Address
 from shared.tron.operation import INT64_MAX, Operation, Resource
@@ -193,6 +200,8 @@ class Send:
         after_key: send key of the send that has to be in a block first.
         reserved_energy: lent to the owner for this send alone, by the lease of ``lease_id``.
         asked_in: incarnation of the database in which it was asked for last (hazard H5).
+        is_haunted: an earlier attempt, proved absent, is on chain after all: it may be paid by that, so
+            that no answer about another attempt is a negative one (hazard H1).
     """
 
     id: str
@@ -231,6 +240,7 @@ class Send:
     lease_id: str | None = None
     reserved_energy: int = 0
     asked_in: str = ""
+    is_haunted: bool = False
     created_at_ms: int
     updated_at_ms: int
 
@@ -254,6 +264,17 @@ class Send:
             details_of(params),
             intent.memo or "",
         )
+
+    @property
+    def may_follow(self) -> bool:
+        """True when nothing moved but fees for certain, so that the next ordinal may be paid (H4)."""
+        return self.state in NEGATIVE_SEND_STATES and not self.is_haunted
+
+    def ended_by(self, verdict: SendState) -> SendState:
+        """Return the state that a final verdict on its last attempt leads to."""
+        if self.is_haunted and verdict in NEGATIVE_SEND_STATES:
+            return SendState.SETTLED_DIFFERENTLY
+        return verdict
 
     @property
     def meaning(self) -> Meaning:

@@ -148,14 +148,16 @@ class Books:
                 continue
             before = sends[attempt.send_id]
             if came_back(before, attempt, fate):
-                after = await self._frozen(before, fate, change)
+                after = await self._frozen(before, attempt, fate, change)
             else:
                 after = self._applied(before, attempt, fate, ledger, change)
+                if after is not before:
+                    spent.settle(before, attempt, after, operators=fate.operators)
             if after is not before:
                 await self._look_at(after)
-                spent.settle(before, attempt, after, operators=fate.operators)
                 sends[attempt.send_id] = after
-                change.send(after, send_view(after))
+                is_news = after != replace(before, is_haunted=True)
+                change.send(after, send_view(after) if is_news else None)
         ledger.write(change)
         spent.write(change)
         if not change.is_empty():
@@ -274,6 +276,7 @@ class Books:
         if executed:
             as_meant = paid_as_meant(send, receipt.transfers)
             state = SendState.CONFIRMED if as_meant else SendState.SETTLED_DIFFERENTLY
+        state = send.ended_by(state)
         if state not in ALLOWED[send.state]:
             return send
         fee_sun = int(receipt.fee_sun)
@@ -310,27 +313,35 @@ class Books:
             raise Unavailable(f"{attempt.id} is told to have expired before its time")
         ledger.release(send.owner, send.hold)
         may_retry = send.attempt < self._max_attempts and now_ms < send.not_after_ms
-        may_retry = may_retry or not self._is_explained()
-        state = SendState.QUEUED if may_retry else SendState.EXPIRED
+        may_retry = (may_retry or not self._is_explained()) and not send.is_haunted
+        state = SendState.QUEUED if may_retry else send.ended_by(SendState.EXPIRED)
         after = replace(send.moved(state, at_ms=now_ms), hold=Hold(), block_height=None)
         if may_retry:
             return replace(after, due_ms=now_ms, waiting_for="a new attempt: the last one expired")
         return replace(after, refusal_rule="expired", refusal_detail="proved absent from the chain")
 
-    async def _frozen(self, send: Send, fate: TransactionView, change: Change) -> Send:
+    async def _frozen(
+        self, send: Send, attempt: Attempt, fate: TransactionView, change: Change
+    ) -> Send:
         """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
         told = "an attempt that was proved absent is on chain; its wallet is locked"
         await self._alarms.raise_alarm("attempt_came_back", fate.txid, detail=told)
         await self._lock(send.wallet_id, change, why=f"{told}: {fate.txid}")
         held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
-        if held is send:
-            return send
-        return replace(held, waiting_for="a person: an attempt proved absent came back on chain")
+        if held is not send:
+            waiting_for = "a person: an attempt proved absent came back on chain"
+            held = replace(held, waiting_for=waiting_for)
+        is_earlier = attempt.number != send.attempt or send.state is SendState.EXPIRED
+        if is_earlier and not send.is_haunted:
+            held = replace(held, is_haunted=True)
+        return held
 
     async def _look_at(self, send: Send) -> None:
         """Say what a person has to look at."""
         if send.state is SendState.SETTLED_DIFFERENTLY:
             told = f"{send.txid} succeeded and did not do what was meant; no new attempt is made"
+            if send.is_haunted:
+                told = "an earlier attempt is on chain, and the last one is not what paid it"
             await self._alarms.raise_alarm("send_settled_differently", send.id, detail=told)
 
     async def _freeze_payer(self, transfer: TransferView, change: Change) -> None:

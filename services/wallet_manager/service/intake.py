@@ -30,7 +30,6 @@ from shared.clock import Clock
 from shared.errors import Forbidden, Problem, Unavailable
 from shared.ids import NewId, send_key, split_send_key
 from shared.models.wallet_sends import (
-    NEGATIVE_SEND_STATES,
     Intent,
     SendKind,
     SendProblem,
@@ -239,7 +238,7 @@ class Intake:
             return
         before_key = send_key(origin, object_id, ordinal - 1)
         before = (await self._store.sends_by_key([before_key])).get(before_key)
-        if before is None or before.state not in NEGATIVE_SEND_STATES:
+        if before is None or not before.may_follow:
             raise OrdinalTooEarly(
                 "the ordinal before has no final negative answer", send_key=before_key
             )

@@ -206,7 +206,7 @@ class Offline:
         await ledger.load((send.owner, currency) for currency in Currency)
         ledger.release(send.owner, send.hold)
         ledger.write(change)
-        ended = send.moved(SendState.EXPIRED, at_ms=self._clock.now_ms())
+        ended = send.moved(send.ended_by(SendState.EXPIRED), at_ms=self._clock.now_ms())
         log.warning("send.never_signed", send_id=send.id, txid=send.txid)
         return replace(
             ended,

@@ -12,7 +12,12 @@ from services.wallet_manager.domain.books import (
     empty_position,
     entry,
 )
-from services.wallet_manager.domain.sends import ALLOWED, IllegalTransition, Send
+from services.wallet_manager.domain.sends import (
+    ALLOWED,
+    IllegalTransition,
+    OrdinalTooEarly,
+    Send,
+)
 from services.wallet_manager.domain.wallets import Wallet
 from services.wallet_manager.service.books import TRANSFERS, VERDICTS
 from services.wallet_manager.service.views import balance_view
@@ -352,6 +357,43 @@ async def test_h1_an_attempt_that_comes_back_stops_the_bytes_of_the_next(till: T
     assert held.state is SendState.UNKNOWN
     assert held.hold == second.hold
     assert len(till.chain.received) == 1
+
+
+@pytest.mark.parametrize("last", [TransactionState.EXPIRED, TransactionState.FAILED])
+@pytest.mark.parametrize("max_age_ms", [0, 86_400_000], ids=["no time left", "time left"])
+async def test_h1_a_send_that_an_earlier_attempt_paid_has_no_negative_end(
+    till: Till, last: TransactionState, max_age_ms: int
+) -> None:
+    await till.treasury()
+    wanted = intent(not_after=till.clock.now_ms() + max(max_age_ms, 2))
+    first = await till.submitted(wanted)
+    await till.verdicts(fate(first, TransactionState.EXPIRED))
+    await till.sender.sign_due()
+    await till.sender.submit_signed()
+    second = await till.read(first.send_key)
+    assert (second.attempt, second.state) == (2, SendState.SUBMITTED)
+
+    till.clock.advance(milliseconds=3)
+    await till.verdicts(fate(second, TransactionState.CONFIRMED, txid=first.txid))
+    await till.verdicts(fate(second, last))
+
+    ended = await till.read(first.send_key)
+    assert ended.state is SendState.SETTLED_DIFFERENTLY
+    assert (await till.position(first.owner, Currency.USDT)).held == 0
+    (again,) = await till.accept(intent(ordinal=1))
+    assert again.problem is not None
+    assert again.problem.code == OrdinalTooEarly.code
+
+
+async def test_h1_a_final_send_whose_attempt_comes_back_has_no_successor(till: Till) -> None:
+    await till.treasury()
+    send = await till.submitted(intent(not_after=till.clock.now_ms()))
+    await till.verdicts(fate(send, TransactionState.EXPIRED))
+    await till.verdicts(fate(send, TransactionState.CONFIRMED))
+
+    (again,) = await till.accept(intent(ordinal=1))
+    assert again.problem is not None
+    assert again.problem.code == OrdinalTooEarly.code
 
 
 async def test_h1_a_final_send_whose_attempt_comes_back_stays_final(till: Till) -> None:
