@@ -148,30 +148,37 @@ class Offline:
         """Find out what became of transactions whose time is over; True when there may be more.
 
         An expired one is proved absent from every solid block from its reference to the first one
-        past its expiration. One that is there was completed elsewhere, and is handed on as it is.
-        None ends while a later attempt of its send may be forgotten here.
+        past its expiration, and the local clock is past it, too (H1). One that is there was completed
+        elsewhere, and is handed on as it is. What is complete and tron-client refuses is looked for as
+        well, since nobody else would ever tell what became of it. None ends while a later attempt of
+        its send may be forgotten here.
         """
         solid = (await self._chain.signing_context()).solid
-        cursor: str | None = None
-        while True:
-            page = await self._store.in_state(
-                SendState.AWAITING_SIGNATURE, limit=PAGE, cursor=cursor
-            )
-            for send in page.items:
-                if send.expires_at_ms is not None and solid.timestamp_ms >= send.expires_at_ms:
-                    await self._settle(send, solid.height)
-            cursor = page.next
-            if cursor is None:
-                return False
+        reached_ms = min(solid.timestamp_ms, self._clock.now_ms())
+        for state in (SendState.AWAITING_SIGNATURE, SendState.SIGNED):
+            cursor: str | None = None
+            while True:
+                page = await self._store.in_state(state, limit=PAGE, cursor=cursor)
+                over = [send for send in page.items if (send.expires_at_ms or 0) <= reached_ms]
+                attempts = await self._store.attempts([send.txid or "" for send in over])
+                for send in over:
+                    attempt = attempts.get(send.txid or "")
+                    if attempt is None:
+                        raise NotAwaitingSignature("its transaction is gone", send_id=send.id)
+                    if not attempt.signature:
+                        await self._settle(send, attempt, solid.height)
+                cursor = page.next
+                if cursor is None:
+                    break
+        return False
 
-    async def _settle(self, send: Send, solid_height: int) -> None:
-        attempt = await self._store.attempt(send.txid or "")
-        if attempt is None:
-            raise NotAwaitingSignature("its transaction is gone", send_id=send.id)
+    async def _settle(self, send: Send, attempt: Attempt, solid_height: int) -> None:
         found = None if attempt.id in self._absent else await self._find(attempt, solid_height)
+        if found is not None and send.state is SendState.SIGNED:
+            return  # on its way to tron-client
         async with self._books_lock:
             now = await self._store.send(send.id)
-            if now is None or now.state is not SendState.AWAITING_SIGNATURE:
+            if now is None or (now.state, now.txid) != (send.state, send.txid):
                 return
             if found is None and not self._is_all_back():
                 self._absent.add(attempt.id)  # looked for once: solid blocks stay what they are

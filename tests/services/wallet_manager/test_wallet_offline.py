@@ -17,6 +17,7 @@ from services.wallet_manager.domain.sends import (
 from services.wallet_manager.domain.stops import SigningStopped
 from services.wallet_manager.domain.wallets import CannotSign
 from services.wallet_manager.service.audit import Audit
+from services.wallet_manager.store import WalletStore
 from shared.clock import HeldClock
 from shared.models.tron_client import (
     AccountView,
@@ -27,6 +28,7 @@ from shared.models.tron_client import (
 from shared.models.tron_transactions import SignedTransaction, TransactionState
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
+from shared.peers.caller import PeerUnavailable
 from shared.tron.address import Address
 from shared.tron.decoding import decode_raw_data
 from shared.tron.signing import SigningKey
@@ -179,6 +181,46 @@ async def test_h7_bytes_that_nobody_completed_give_their_hold_back_after_the_pro
     assert (await till.position(send.owner, Currency.TRX)).held == 0
 
 
+async def test_h1_nothing_has_expired_before_the_local_clock_says_so(till: Till) -> None:
+    send = await awaited(till)
+    till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+
+    till.clock.advance(milliseconds=LIFETIME_MS)
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.EXPIRED
+
+
+async def test_h7_complete_bytes_that_tron_client_refuses_end_with_their_time(till: Till) -> None:
+    """The permission was changed, or forged, after the signatures were taken in."""
+    send = await awaited(till)
+    await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
+    till.chain.refuses = {send.send_key}
+    await till.sender.submit_signed()
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.SIGNED
+
+    till.clock.advance(milliseconds=LIFETIME_MS)
+    till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.EXPIRED
+    assert (await till.position(send.owner, Currency.USDT)).held == 0
+
+
+async def test_h7_complete_bytes_that_landed_do_not_expire(till: Till) -> None:
+    send = await awaited(till)
+    await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
+    till.chain.loses_replies = 1
+    with pytest.raises(PeerUnavailable):
+        await till.sender.submit_signed()
+    till.chain.lands(till.chain.received[-1], height=90)
+    till.clock.advance(milliseconds=LIFETIME_MS)
+    till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
+    await till.offline.follow()
+    assert (await till.read(send.send_key)).state is SendState.SIGNED
+
+
 async def test_only_what_waits_for_signatures_is_exported(till: Till) -> None:
     await till.treasury()
     send = await till.signed(intent())
@@ -206,6 +248,38 @@ async def test_h7_what_leaves_and_what_comes_back_is_written_down(till: Till) ->
     ]
     assert {dict(each.facts)["txid"] for each in told[-3:]} == {send.txid}
     assert dict(told[-1].facts)["weight"] == "2 of 2"
+
+
+class ChainThatIsAskedWhileAWalletIsLocked(Chain):
+    """Somebody locks every wallet before an answer about an account arrives."""
+
+    store: WalletStore | None = None
+
+    async def account(self, address: Address) -> AccountView:
+        answer = await super().account(address)
+        wallet = await self.store.wallet_by_address(address) if self.store else None
+        if self.store is not None and wallet is not None:
+            await self.store.save_wallet(wallet.locked())
+        return answer
+
+
+async def test_a_wallet_that_is_locked_while_the_chain_is_asked_takes_no_signature(
+    tmp_path: Path,
+) -> None:
+    storage, clock = await open_storage(tmp_path), HeldClock(START_MS)
+    chain = ChainThatIsAskedWhileAWalletIsLocked(clock)
+    till = till_on(
+        storage, clock=clock, chain=chain, vault=vault(), ids=itertools.count(1), rules=rules()
+    )
+    await till.begins()
+    send = await awaited(till)
+    signatures = await signed_by(till, send, ONE, TWO)
+    chain.store = till.store
+
+    with pytest.raises(CannotSign):
+        await till.offline.add(send.id, signatures, by="ada")
+    assert (await till.read(send.send_key)).state is SendState.AWAITING_SIGNATURE
+    await storage.close()
 
 
 async def test_h23_nothing_leaves_to_be_signed_elsewhere_while_signing_is_stopped(
