@@ -26,7 +26,7 @@ from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from shared.clock import Clock
-from shared.errors import NotFound
+from shared.errors import NotFound, Problem
 from shared.logs import get_logger
 from shared.models.tron_client import AccountView, SigningContextView
 from shared.models.tron_transactions import OutgoingTransactionView, OutgoingView
@@ -152,7 +152,11 @@ class Offline:
         elsewhere, and is handed on as it is. What is complete and tron-client refuses is looked for as
         well, since nobody else would ever tell what became of it. None ends while a later attempt of
         its send may be forgotten here.
+
+        Raises:
+            Problem: one could not be looked for; the others were all the same.
         """
+        troubles: list[Problem] = []
         solid = (await self._chain.signing_context()).solid
         reached_ms = min(solid.timestamp_ms, self._clock.now_ms())
         for state in (SendState.AWAITING_SIGNATURE, SendState.SIGNED):
@@ -162,14 +166,18 @@ class Offline:
                 over = [send for send in page.items if (send.expires_at_ms or 0) <= reached_ms]
                 attempts = await self._store.attempts([send.txid or "" for send in over])
                 for send in over:
-                    attempt = attempts.get(send.txid or "")
-                    if attempt is None:
-                        raise NotAwaitingSignature("its transaction is gone", send_id=send.id)
-                    if not attempt.signature:
+                    attempt = attempts[send.txid or ""]
+                    if attempt.signature:
+                        continue
+                    try:
                         await self._settle(send, attempt, solid.height)
+                    except Problem as trouble:
+                        troubles.append(trouble)
                 cursor = page.next
                 if cursor is None:
                     break
+        if troubles:
+            raise troubles[0]
         return False
 
     async def _settle(self, send: Send, attempt: Attempt, solid_height: int) -> None:

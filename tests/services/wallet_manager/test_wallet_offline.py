@@ -1,7 +1,7 @@
 """Bytes that leave unsigned: exported, completed elsewhere, followed until a verdict (H7)."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from shared.models.tron_client import (
     PermissionsView,
     PermissionView,
 )
-from shared.models.tron_transactions import SignedTransaction, TransactionState
+from shared.models.tron_transactions import OutgoingView, SignedTransaction, TransactionState
 from shared.models.wallet_sends import SendState
 from shared.money import Currency
 from shared.peers.caller import PeerUnavailable
@@ -48,6 +48,8 @@ from tests.support import START_MS
 
 ONE, TWO, STRANGE = (SigningKey(bytes([number]) * 32) for number in (1, 2, 3))
 LIFETIME_MS = 23 * 3_600_000
+REFERENCE_HEIGHT = 80
+"""What the played chain names, unless it is to say another one."""
 
 
 def permission(number: int, threshold: int, *keys: SigningKey) -> PermissionView:
@@ -219,6 +221,38 @@ async def test_h7_complete_bytes_that_landed_do_not_expire(till: Till) -> None:
     till.chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
     await till.offline.follow()
     assert (await till.read(send.send_key)).state is SendState.SIGNED
+
+
+class ChainThatForgotItsOldestBlocks(Chain):
+    """Its node keeps the last blocks alone, as a lite node does."""
+
+    async def outgoing(
+        self, owners: Sequence[Address], *, first_height: int, last_height: int
+    ) -> OutgoingView:
+        if first_height < REFERENCE_HEIGHT:
+            raise PeerUnavailable("the node does not have that block")
+        return await super().outgoing(owners, first_height=first_height, last_height=last_height)
+
+
+async def test_h7_one_that_cannot_be_looked_for_keeps_no_other_from_its_end(tmp_path: Path) -> None:
+    storage, clock = await open_storage(tmp_path), HeldClock(START_MS)
+    chain = ChainThatForgotItsOldestBlocks(clock)
+    till = till_on(
+        storage, clock=clock, chain=chain, vault=vault(), ids=itertools.count(1), rules=rules()
+    )
+    await till.begins()
+    chain.context_says = {"reference": block(REFERENCE_HEIGHT - 10)}
+    old = await awaited(till)
+    chain.context_says = {}
+    new = await till.signed(intent("new").model_copy(update={"permission_id": 2}))
+    clock.advance(milliseconds=LIFETIME_MS)
+    chain.context_says = {"solid": block(95, START_MS + LIFETIME_MS)}
+
+    with pytest.raises(PeerUnavailable):
+        await till.offline.follow()
+    assert (await till.read(old.send_key)).state is SendState.AWAITING_SIGNATURE
+    assert (await till.read(new.send_key)).state is SendState.EXPIRED
+    await storage.close()
 
 
 async def test_only_what_waits_for_signatures_is_exported(till: Till) -> None:
