@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.wallet_manager.domain.sends import Send
+from services.wallet_manager.domain.sends import Attempt, Send
+from shared.models.tron_client import TransferView
 from shared.models.tron_transactions import LogView, ReceiptView
-from shared.models.wallet_sends import SendKind
+from shared.models.wallet_sends import SendKind, SendState
 from shared.money import Currency
 from shared.tron.address import Address
 
@@ -34,6 +35,13 @@ CORRECTED: Final = "corrected"
 
 UNCLAIMED_KIND: Final = "unclaimed"
 """What moved by a transaction of ours whose record was lost, until it is known which send it was."""
+
+
+_PAID_IN: Final = {
+    SendKind.TRX_TRANSFER: Currency.TRX,
+    SendKind.TRC20_TRANSFER: Currency.USDT,
+}
+"""What the kinds pay in whose settlement books what left."""
 
 
 class Overdrawn(Exception):
@@ -239,12 +247,6 @@ def stirred_by(receipt: ReceiptView) -> Stirred:
     )
 
 
-def settles(send: Send, currency: Currency) -> bool:
-    """True when a send's verdict books what its owner paid of a currency; a call of a contract books none."""
-    kinds = {Currency.USDT: SendKind.TRC20_TRANSFER, Currency.TRX: SendKind.TRX_TRANSFER}
-    return send.kind is kinds[currency]
-
-
 def settlement(
     send: Send,
     *,
@@ -271,6 +273,17 @@ def settlement(
         )
         return postings + (moved(send.owner, CHAIN, Currency.USDT, left) if left else ())
     return postings + _sun_moved(send, stirred)
+
+
+def is_settled_with(send: Send, attempt: Attempt, transfer: TransferView) -> bool:
+    """True when the verdict on an attempt books what a transfer of it took, as ``settlement`` does.
+
+    A call takes what it was allowed to, from anybody who allowed it; and an attempt that was proved
+    absent has no verdict of its own when it comes back, unless it is the last one of a send that goes on.
+    """
+    if attempt.number != send.attempt or send.state is SendState.EXPIRED:
+        return False
+    return transfer.sender == send.owner and transfer.currency is _PAID_IN.get(send.kind)
 
 
 def _sun_moved(send: Send, stirred: Stirred) -> tuple[Posting, ...]:

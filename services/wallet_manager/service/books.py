@@ -18,9 +18,9 @@ from services.wallet_manager.domain.books import (
     Posting,
     accounts_of,
     entry,
+    is_settled_with,
     moved,
     settlement,
-    settles,
     stirred_by,
 )
 from services.wallet_manager.domain.sends import (
@@ -179,21 +179,22 @@ class Books:
             await ledger.load((address, currency) for address in ours for currency in Currency)
             booked = await self._booked(solid)
             txids = [one.txid for one in solid]
-            attempts = await self._store.attempts(txids)
-            sends = await self._store.sends(one.send_id for one in attempts.values())
-            explained = {txid: sends[one.send_id] for txid, one in attempts.items()}
-            unclaimed = (await self._store.unclaimed(txids)).keys() - explained.keys()
+            explained = await self._store.attempts(txids)
+            sends = await self._store.sends(one.send_id for one in explained.values())
+            unclaimed = set(await self._store.unclaimed(txids)) - explained.keys()
             for transfer in solid:
                 if transfer.transfer_id in booked:
                     continue
                 booked.add(transfer.transfer_id)
-                if (send := explained.get(transfer.txid)) is not None:
-                    payers = ours - ({send.owner} if settles(send, transfer.currency) else set())
-                    self._book(transfer, ours, ledger, change, kind=INTERNAL, payers=payers)
+                attempt = explained.get(transfer.txid)
+                if attempt is not None:
+                    is_settled = is_settled_with(sends[attempt.send_id], attempt, transfer)
+                    payers = set[Address]() if is_settled else ours
+                    self._book(transfer, ours, payers, ledger, change, kind=INTERNAL)
                 elif transfer.txid in unclaimed:
-                    self._book(transfer, ours, ledger, change, kind=UNCLAIMED_KIND)
+                    self._book(transfer, ours, ours, ledger, change, kind=UNCLAIMED_KIND)
                 else:
-                    self._book(transfer, ours, ledger, change, kind=DEPOSIT)
+                    self._book(transfer, ours, ours, ledger, change, kind=DEPOSIT)
                     if transfer.sender in ours:
                         await self._freeze_payer(transfer, change)
             ledger.write(change)
@@ -210,13 +211,22 @@ class Books:
         self,
         transfer: TransferView,
         ours: set[Address],
+        payers: set[Address],
         ledger: Ledger,
         change: Change,
         *,
         kind: str,
-        payers: set[Address] | None = None,
     ) -> None:
-        """Book a transfer on each side that is ours, but for a payer whose send books that (H12)."""
+        """Book a transfer on the side that nothing else books: a send books what leaves by it (H12).
+
+        Args:
+            transfer: what moved.
+            ours: addresses of ours among both ends.
+            payers: those of them whose side no verdict books.
+            ledger: the positions.
+            change: takes the journal.
+            kind: of the entry.
+        """
         amount = int(transfer.amount_base_units)
         postings: tuple[Posting, ...] = ()
         if transfer.recipient in ours:
@@ -224,7 +234,7 @@ class Books:
                 Posting(account=transfer.recipient, currency=transfer.currency, amount=amount),
                 Posting(account=CHAIN, currency=transfer.currency, amount=-amount),
             )
-        if transfer.sender in (ours if payers is None else payers):
+        if transfer.sender in payers:
             kind = UNEXPLAINED if kind == DEPOSIT else kind
             postings += moved(transfer.sender, CHAIN, transfer.currency, amount)
         if not postings:

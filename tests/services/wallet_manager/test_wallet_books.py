@@ -29,8 +29,10 @@ from shared.models.wallet_sends import Purpose, SendKind, SendState
 from shared.money import Currency
 from shared.storage import StorageError, Unit
 from shared.tron.address import Address
+from tests.services.wallet_manager.test_wallet_kinds import asked
 from tests.services.wallet_manager.till import (
     CUSTOMER,
+    LIFETIME_MS,
     STRANGER,
     TRX,
     Till,
@@ -360,12 +362,14 @@ async def test_h1_an_attempt_that_comes_back_stops_the_bytes_of_the_next(till: T
 
 
 @pytest.mark.parametrize("last", [TransactionState.EXPIRED, TransactionState.FAILED])
-@pytest.mark.parametrize("max_age_ms", [0, 86_400_000], ids=["no time left", "time left"])
+@pytest.mark.parametrize(
+    "max_age_ms", [2 * LIFETIME_MS - 1, 86_400_000], ids=["no time left", "time left"]
+)
 async def test_h1_a_send_that_an_earlier_attempt_paid_has_no_negative_end(
     till: Till, last: TransactionState, max_age_ms: int
 ) -> None:
     await till.treasury()
-    wanted = intent(not_after=till.clock.now_ms() + max(max_age_ms, 2))
+    wanted = intent(not_after=till.clock.now_ms() + max_age_ms)
     first = await till.submitted(wanted)
     await till.verdicts(fate(first, TransactionState.EXPIRED))
     await till.sender.sign_due()
@@ -373,7 +377,7 @@ async def test_h1_a_send_that_an_earlier_attempt_paid_has_no_negative_end(
     second = await till.read(first.send_key)
     assert (second.attempt, second.state) == (2, SendState.SUBMITTED)
 
-    till.clock.advance(milliseconds=3)
+    till.clock.advance(milliseconds=LIFETIME_MS)
     await till.verdicts(fate(second, TransactionState.CONFIRMED, txid=first.txid))
     await till.verdicts(fate(second, last))
 
@@ -512,6 +516,54 @@ async def test_our_payment_seen_from_outside_is_not_booked_twice(till: Till) -> 
 
     assert (await held_and_settled(till, treasury))["USDT"] == (0, 975 * TRX)
     assert not till.alarm_kinds()
+
+
+@pytest.mark.parametrize("verdict_first", [True, False])
+async def test_h10_tokens_that_a_call_took_are_booked(till: Till, *, verdict_first: bool) -> None:
+    treasury = await till.treasury()
+    send = await till.submitted(asked(SendKind.CONTRACT_CALL))
+    taken = transfer(
+        25 * TRX,
+        Currency.USDT,
+        sender=treasury.address,
+        recipient=STRANGER,
+        txid=send.txid,
+    )
+    verdict = fate(send, TransactionState.CONFIRMED)
+    if verdict_first:
+        await till.verdicts(verdict)
+    await till.transfers(taken)
+    if not verdict_first:
+        await till.verdicts(verdict)
+
+    assert (await held_and_settled(till, treasury))["USDT"] == (0, 975 * TRX)
+    assert not till.alarm_kinds()
+    await assert_journal_tells_the_positions(till)
+
+
+async def test_h1_what_an_earlier_attempt_paid_is_booked_besides(till: Till) -> None:
+    treasury = await till.treasury()
+    first = await till.submitted(intent())
+    await till.verdicts(fate(first, TransactionState.EXPIRED))
+    await till.sender.sign_due()
+    second = await till.read(first.send_key)
+    await till.verdicts(
+        fate(second, TransactionState.CONFIRMED),
+        fate(second, TransactionState.CONFIRMED, txid=first.txid),
+    )
+    for txid in (first.txid, second.txid):
+        await till.transfers(
+            transfer(
+                25 * TRX,
+                Currency.USDT,
+                sender=treasury.address,
+                recipient=CUSTOMER,
+                txid=txid,
+            )
+        )
+
+    assert (await held_and_settled(till, treasury))["USDT"] == (0, 950 * TRX)
+    await assert_journal_tells_the_positions(till)
 
 
 async def test_money_that_leaves_without_a_send_raises_an_alarm(till: Till) -> None:
