@@ -216,7 +216,11 @@ class Signing:
             self._object(send, objection, round_, change)
             return
         signatures = 1 if self._signs_alone(send, round_) else MAX_SIGNATURES
-        plan = self._planner.plan(send, round_, signatures=signatures)
+        try:
+            plan = self._planner.plan(send, round_, signatures=signatures)
+        except InvalidOperation as error:
+            self._refuse(send, error, round_, change)
+            return
         if isinstance(plan, Objection):
             self._object(send, plan, round_, change)
             return
@@ -289,8 +293,7 @@ class Signing:
                 send, terms, round_.wallets[send.wallet_id], signs_alone=signs_alone
             )
         except (SignatureRefused, IntentMismatch, UnexpectedBytes, InvalidOperation) as error:
-            log.error("send.unsignable", send_id=send.id, error=type(error).__name__)  # noqa: TRY400
-            self._put_off(send, f"signing was refused: {type(error).__name__}", round_, change)
+            self._refuse(send, error, round_, change)
             return
         self._record(send, plan, round_, change, signed=signed, terms=terms)
 
@@ -349,6 +352,11 @@ class Signing:
             waiting_for=None if signed.signature else "signatures that are made elsewhere",
         )
         change.send(after, send_view(after))
+
+    def _refuse(self, send: Send, error: Exception, round_: Round, change: Change) -> None:
+        """Put off what cannot be signed, so that the others of its round are."""
+        log.error("send.unsignable", send_id=send.id, error=type(error).__name__)
+        self._put_off(send, f"signing was refused: {type(error).__name__}", round_, change)
 
     def _put_off(self, send: Send, reason: str, round_: Round, change: Change) -> None:
         due_ms = round_.now_ms + self._rules.retry_ms

@@ -1,6 +1,7 @@
 """Every kind of intent: signed as it was meant, one after the other where order matters."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.wallet_manager.domain.meaning import ImpossibleSend
 from services.wallet_manager.domain.sends import NotCancellable, SendKeyReused
 from services.wallet_manager.domain.wallets import Wallet
+from services.wallet_manager.store.schema import SENDS
 from shared.errors import NotFound, Unavailable
 from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_manager import WalletRequest, WalletType
@@ -25,6 +27,7 @@ from shared.models.wallet_sends import (
     VoteParam,
 )
 from shared.money import Currency
+from shared.storage import Unit
 from shared.tron.decoding import decode_raw_data
 from shared.tron.operation import (
     ApproveTrc20,
@@ -219,6 +222,23 @@ async def test_a_memo_is_paid_for_and_written(till: Till) -> None:
     (attempt,) = await till.attempts(told)
     assert decode_raw_data(bytes.fromhex(attempt.raw_data)).memo == b"rent"
     assert told.hold.trx_sun - plain.hold.trx_sun == 1_000_000 + 6 * 1_000
+
+
+async def test_a_memo_that_is_too_long_in_bytes_is_refused_and_holds_up_nothing(till: Till) -> None:
+    await till.treasury()
+    wanted = intent("long", kind=SendKind.TRX_TRANSFER).model_copy(update={"memo": "付" * 86})
+    (result,) = await till.accept(wanted)
+    assert result.problem is not None
+    assert result.problem.code == ImpossibleSend.code
+    assert result.problem.facts == {"field": "memo"}
+
+    fits = intent("fits", kind=SendKind.TRX_TRANSFER).model_copy(update={"memo": "付" * 85})
+    send = await till.taken(fits)
+    unit = Unit().update(SENDS, replace(send, memo="付" * 86))  # as an earlier version took it on
+    await till.storage.commit(unit)
+    assert (await till.signed(intent("other"))).state is SendState.SIGNED
+    told = (await till.read(send.send_key)).waiting_for
+    assert told == "signing was refused: InvalidOperation"
 
 
 async def test_calls_are_simulated_with_their_own_arguments(till: Till) -> None:
