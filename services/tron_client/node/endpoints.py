@@ -62,9 +62,14 @@ class Treatment:
 
 
 def without_key(content: bytes, endpoint: Endpoint) -> bytes:
-    """Return what a node said without its key, which some repeat in what they complain of."""
-    key = endpoint.api_key
-    return content.replace(key.encode(), b"[key]") if key else content
+    """Return what a node said without its key, which some repeat in what they complain of.
+
+    So is what may be a key in the path: "no method /the-key/wallet/..." is a common complaint.
+    """
+    for key in (endpoint.api_key, *filter(_may_be_key, urlsplit(endpoint.url).path.split("/"))):
+        if key:
+            content = content.replace(key.encode(), b"[key]")
+    return content
 
 
 def shown(url: str) -> str:
@@ -73,8 +78,12 @@ def shown(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     port = f":{parts.port}" if parts.port else ""
-    path = (each if len(each) <= _LONGEST_SHOWN else "..." for each in parts.path.split("/"))
+    path = ("..." if _may_be_key(each) else each for each in parts.path.split("/"))
     return urlunsplit((parts.scheme, host + port, "/".join(path), "", ""))
+
+
+def _may_be_key(part: str) -> bool:
+    return len(part) > _LONGEST_SHOWN
 
 
 def operator_of(url: str) -> str:

@@ -40,8 +40,8 @@ class NodeThatRepeatsTheKey:
         self.keys: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.keys.append(request.headers["tron-pro-api-key"])
-        if request.url.path == GENESIS:
+        self.keys.append(request.headers.get("tron-pro-api-key", request.url.path.split("/")[1]))
+        if request.url.path.endswith(GENESIS):
             return httpx.Response(200, json={"blockID": self.genesis})
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -49,9 +49,13 @@ class NodeThatRepeatsTheKey:
         return response
 
 
-def node(play: NodeThatRepeatsTheKey) -> NodeHttp:
+IN_A_HEADER = Endpoint(name="node", operator="somebody", url="https://node.example", api_key=KEY)
+IN_THE_PATH = Endpoint(name="node", operator="somebody", url=f"https://node.example/{KEY}")
+
+
+def node(play: NodeThatRepeatsTheKey, endpoint: Endpoint = IN_A_HEADER) -> NodeHttp:
     return NodeHttp(
-        Endpoint(name="node", operator="somebody", url="https://node.example", api_key=KEY),
+        endpoint,
         Treatment(
             genesis_block_id=GENESIS_BLOCK_ID, timeout_s=20, connect_timeout_s=20, attempts=1
         ),
@@ -61,12 +65,17 @@ def node(play: NodeThatRepeatsTheKey) -> NodeHttp:
     )
 
 
+@pytest.mark.parametrize("endpoint", [IN_A_HEADER, IN_THE_PATH], ids=["header", "path"])
 @pytest.mark.parametrize("answer", ECHOES)
 async def test_no_error_and_no_log_repeats_the_key(
-    answer: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    answer: Any,
+    endpoint: Endpoint,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     play = NodeThatRepeatsTheKey(answer, GENESIS_BLOCK_ID)
-    http = node(play)
+    http = node(play, endpoint)
+    caplog.set_level(logging.WARNING, "httpx")  # as shared.logs has it
     with caplog.at_level(logging.DEBUG):
         for ask in (http.post("/wallet/x", {}, lane=Lane.READ), http.get("/v1/x", {"a": "b"})):
             with pytest.raises((NodeUnavailable, NodeRefused)) as refused:
