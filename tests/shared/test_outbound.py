@@ -242,8 +242,10 @@ async def test_a_target_whose_certificate_is_bad_keeps_no_connection_of_a_proxy(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\nthis is no TLS")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         with contextlib.suppress(OSError):
+            await reader.read(1)
+            writer.write(b"this is no TLS")
             await reader.read()
         with contextlib.suppress(OSError):
             writer.close()
