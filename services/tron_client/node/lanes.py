@@ -1,5 +1,6 @@
 """What calls are for, and how much of a node's time each kind has (hazard H22)."""
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
@@ -34,15 +35,20 @@ DAILY_PERCENT: Final[Mapping[Lane, int]] = {
 A broadcast is never held back here: whether it is one too many is for the node to say.
 """
 
-_OWN_BURST_S: Final = 1.0
-_SPARE_BURST_S: Final = 1.0
+_BURST_S: Final = 0.25
+"""So much of a second's calls may have been left for later."""
+
+_FEWEST_SPARE: Final = 4.0
+_SECOND_S: Final = 1.0
 
 
 class Pacer:
-    """Spaces calls so that a node's calls a second are never passed.
+    """Spaces calls so that a node's calls a second are never passed for long.
 
     Each lane gathers its own share; what one leaves unused goes into a common store that any may
-    draw from, so that catching up is quick while nothing else is asked.
+    draw from, so that catching up is quick while nothing else is asked. What is within a lane's own
+    share never waits; everything else waits until the second about it has room for one more, for a
+    node that is asked too much at once shuts everybody out.
 
     Args:
         calls_per_s: of all lanes together; 0 for no limit.
@@ -55,24 +61,41 @@ class Pacer:
         self._at_s = now_s()
         self._own = dict.fromkeys(SHARES, 1.0)
         self._spare = 0.0
+        self._starts_s: list[float] = []
 
     def delay_s(self, lane: Lane) -> float:
         """Return how long a call of a lane has to wait, and count it as made then."""
         if not self._rate or lane not in self._own:
             return 0.0
         self._gather()
-        if self._own[lane] < 1 <= self._spare:
+        start_s = self._start_s(lane)
+        insort(self._starts_s, start_s)
+        return start_s - self._at_s
+
+    def _start_s(self, lane: Lane) -> float:
+        if self._own[lane] >= 1:
+            self._own[lane] -= 1
+            return self._at_s
+        if self._spare >= 1:
             self._spare -= 1
-            return 0.0
+            return self._fitted(self._at_s)
         self._own[lane] -= 1
-        return max(0.0, -self._own[lane] / (SHARES[lane] * self._rate))
+        return self._fitted(self._at_s - self._own[lane] / (SHARES[lane] * self._rate))
+
+    def _fitted(self, start_s: float) -> float:
+        """Return the first moment from this one on with which no second has too many calls."""
+        for first_s, last_s in zip(self._starts_s, self._starts_s[self._rate - 1 :], strict=False):
+            if max(start_s, last_s) - min(start_s, first_s) < _SECOND_S:
+                start_s = first_s + _SECOND_S
+        return max(start_s, self._at_s)
 
     def _gather(self) -> None:
         now_s = self._now_s()
         passed_s, self._at_s = now_s - self._at_s, now_s
+        del self._starts_s[: bisect_right(self._starts_s, now_s - _SECOND_S)]
         for lane, share in SHARES.items():
-            most = max(1.0, share * self._rate * _OWN_BURST_S)
+            most = max(1.0, share * self._rate * _BURST_S)
             gathered = self._own[lane] + passed_s * share * self._rate
             self._own[lane] = min(gathered, most)
             self._spare += max(0.0, gathered - most)
-        self._spare = min(self._spare, self._rate * _SPARE_BURST_S)
+        self._spare = min(self._spare, max(_FEWEST_SPARE, self._rate * _BURST_S))

@@ -1,5 +1,6 @@
 """What a node grants in a second and in a day, and for whom it is kept (hazard H22)."""
 
+import bisect
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,28 @@ def test_all_lanes_together_never_pass_what_is_granted() -> None:
     for second in range(5, 60):
         within = sum(second <= start < second + 10 for start in starts)
         assert within <= 10 * 10 + 10 + len(SHARES)
+
+
+@pytest.mark.parametrize("rate", [1, 4, 12])
+@pytest.mark.parametrize("later_s", [0, 5])
+def test_h22_what_was_not_used_is_never_made_up_for_at_once(rate: int, later_s: int) -> None:
+    """A node that is asked too much in one second shuts everybody out, broadcasts too."""
+    times = Times()
+    pacer = Pacer(rate, now_s=lambda: times.passed_s)
+    times.pass_s(3_600)
+    free = [(3_600.0, Lane.CATCH_UP)] * 16
+    free += [(3_600.0 + later_s, lane) for lane in SHARES if lane is not Lane.CATCH_UP] * 16
+    free.sort()
+    starts: list[float] = []
+    while free[0][0] < 3_660:
+        times.passed_s, lane = free.pop(0)
+        starts.append(times.passed_s + pacer.delay_s(lane))
+        bisect.insort(free, (starts[-1] + 0.05, lane))
+    starts.sort()
+    most = rate + len(SHARES) - 1  # one of each other lane that has asked for nothing lately
+    for first, one_too_many in zip(starts, starts[most:], strict=False):
+        assert one_too_many - first > 0.999
+    assert sum(start < 3_660 for start in starts) >= 0.7 * 60 * rate
 
 
 def test_a_broadcast_never_waits() -> None:
