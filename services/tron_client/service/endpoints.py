@@ -36,6 +36,9 @@ Ten minutes to live are 200 blocks, at two calls each and two more for those of 
 for following the chain); the rest is repeats of the broadcast, and the proof of absence.
 """
 
+_OF_A_NODE: Final = (WRONG_CHAIN, NODE_BUDGET, NODE_DOWN)
+"""Alarms whose subject is the name of a node."""
+
 _DOWN_AFTER_S: Final = 120
 _HEAD_PATH: Final = "/wallet/getnowblock"
 
@@ -95,11 +98,19 @@ class Endpoints:
 
     async def _resume(self) -> None:
         """Go on counting where the last process ended; what it asked in its last seconds is lost."""
+        await self._clear_gone()
         self._stored = await self._store.load(each.endpoint.name for each in self._pool.members)
         for each in self._pool.members:
             if (before := self._stored.get(each.endpoint.name)) is not None:
                 each.budget.resume(before)
         self._is_resumed = True
+
+    async def _clear_gone(self) -> None:
+        """End the alarms over nodes that were taken out of the list, which nothing else would end."""
+        names = {each.endpoint.name for each in self._pool.members}
+        for alarm in self._alarms.open():
+            if alarm.kind in _OF_A_NODE and alarm.subject not in names:
+                await self._alarms.clear(*alarm.key)
 
     async def watch(self) -> bool:
         """Keep what was counted, and call somebody where it is needed; never more work at once."""

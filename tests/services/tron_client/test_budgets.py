@@ -318,6 +318,22 @@ async def test_h17_a_node_of_another_network_calls_a_person_and_stops_signing(
     assert open_alarms(alarms) == []
 
 
+async def test_h17_a_node_that_was_taken_out_of_the_list_stops_signing_no_longer(
+    watched: Watched,
+) -> None:
+    stranger = Player([GOOD], genesis="ff" * 32)
+    endpoints, alarms = await watched.open(pooled(Player([GOOD]), stranger))
+    await endpoints.look()
+    await endpoints.watch()
+    assert open_alarms(alarms) == [(WRONG_CHAIN, "n1", Severity.CRITICAL)]
+    endpoints, alarms = await watched.open(pooled(Player([GOOD]), stranger))
+    await endpoints.watch()
+    assert open_alarms(alarms) == [(WRONG_CHAIN, "n1", Severity.CRITICAL)]
+    endpoints, alarms = await watched.open(pooled(Player([GOOD])))
+    await endpoints.watch()
+    assert open_alarms(alarms) == []
+
+
 async def test_a_node_that_stays_away_is_told_of(watched: Watched) -> None:
     pooled_ = pooled(Player([httpx.ConnectError("away")]), Player([GOOD]))
     endpoints, alarms = await watched.open(pooled_)
