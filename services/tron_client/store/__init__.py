@@ -120,6 +120,11 @@ class ChainStore:
         """Return the block that is held at a height."""
         return await self.storage.find(BLOCKS, "height", height)
 
+    async def lowest_block(self, above: int) -> HeldBlock | None:
+        """Return the lowest block that is held above a height."""
+        page = await self.storage.list(BLOCKS, "height", at_least=above + 1, limit=1)
+        return next(iter(page.items), None)
+
     async def blocks_between(self, first: int, last: int) -> list[HeldBlock]:
         """Return the held blocks of up to a thousand heights, lowest first."""
         page = await self.storage.list(

@@ -16,15 +16,19 @@ from services.tron_client.domain.blocks import InconsistentBlock
 from services.tron_client.domain.progress import NothingScanned
 from services.tron_client.domain.rescans import ImpossibleRange
 from services.tron_client.scanner.coverage import NeverUnwatched
+from services.tron_client.scanner.outgoing import Outgoing
 from services.tron_client.scanner.stalls import FAILURES_TO_ALARM, SUBJECT
 from services.tron_client.store.addresses import AddressSet, packed
 from services.tron_client.store.schema import TRANSFER_FEED
+from shared.errors import Unavailable
 from shared.tron.address import EVM_LENGTH, Address, address_from_bytes, evm_bytes
+from shared.tron.blocks import BlockHeader, block_id
 from shared.watching import digest_text, watch_digest
 from tests.services.tron_client.bench import (
     BLOCKS_TO_SOLID,
     Bench,
     SpoiledWire,
+    Wire,
     World,
     benched,
     new_world,
@@ -263,7 +267,7 @@ async def test_h5_outgoing_tells_how_far_it_looked(bench: Bench) -> None:
     await bench.mine(BLOCKS_TO_SOLID + 150)
     solid = bench.sight.current().solid.height
     part = await bench.outgoing.find([bench.payer], first_height=3, last_height=solid)
-    assert (part.first_height, part.last_height) == (3, 102)
+    assert (part.first_height, part.last_height) == (3, 100)
     above = await bench.outgoing.find([bench.payer], first_height=solid + 1, last_height=solid + 9)
     assert above.last_height == solid
     with pytest.raises(ImpossibleRange):
@@ -280,6 +284,66 @@ async def test_h5_outgoing_is_not_read_from_another_chain(
     async with benched(world, tmp_path, transport=other) as bench:
         with pytest.raises(InconsistentBlock):
             await bench.outgoing.find([bench.payer], first_height=first, last_height=first + 20)
+
+
+async def test_h9_no_node_hides_what_was_sent_before_the_blocks_that_are_held(
+    world: World, tmp_path: Path
+) -> None:
+    """Below those it tells of a past that fits together, in which nothing was sent."""
+    txid = world.pay_usdt(1)
+    world.mine()
+    hidden = world.devnet.node.chain.head.number
+    world.mine(BLOCKS_TO_SOLID + 120)
+    wire = WireToAnotherPast(world, hidden)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        assert bench.sight.current().start.height > 100
+        found = await bench.outgoing.find([bench.payer], first_height=1, last_height=hidden + 5)
+        assert [each.txid for each in found.transactions] == [txid]
+        assert found.last_height == hidden + 5
+    (tmp_path / "other").mkdir()
+    async with benched(world, tmp_path / "other", transport=wire) as bench:
+        await bench.scan()
+        wire.is_of_the_other = True
+        with pytest.raises(InconsistentBlock):
+            await bench.outgoing.find([bench.payer], first_height=1, last_height=hidden + 5)
+
+
+async def test_h5_a_long_past_is_proved_bit_by_bit(world: World, tmp_path: Path) -> None:
+    world.mine(BLOCKS_TO_SOLID + 420)
+    async with benched(world, tmp_path) as bench:
+        await bench.scan()
+        outgoing = Outgoing(
+            chain=bench.node, store=bench.store, sight=bench.sight, proved_at_once=2
+        )
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await outgoing.find([bench.payer], first_height=1, last_height=100)
+        found = await outgoing.find([bench.payer], first_height=1, last_height=100)
+        assert found.last_height == 100
+
+
+class WireToAnotherPast(Wire):
+    """Leaves the transactions of a block out, and links the blocks after it anew."""
+
+    def __init__(self, world: World, hidden: int) -> None:
+        super().__init__(world.devnet)
+        self.is_of_the_other = False
+        self._hidden = hidden
+
+    def change(self, path: str, _asked: Any, answer: Any) -> Any:
+        if not self.is_of_the_other or path != "/walletsolidity/getblockbylimitnext":
+            return answer
+        parent_id: str | None = None
+        for block in answer["block"]:
+            header = block["block_header"]["raw_data"]
+            if header["number"] == self._hidden:
+                block.pop("transactions")
+                header.pop("txTrieRoot")
+            if parent_id is not None:
+                header["parentHash"] = parent_id
+            parent_id = block["blockID"] = block_id(BlockHeader.from_json(header))
+        return answer
 
 
 async def test_h5_a_stake_is_an_outgoing_transaction_too(bench: Bench) -> None:
