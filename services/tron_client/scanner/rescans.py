@@ -34,6 +34,9 @@ _TOLD_AT_ONCE: Final = 2_000
 _NEVER: Final = 2**63
 """Above every height."""
 
+_MOST_ELSEWHERE: Final = 5
+"""Other ranges that are tried in a round that failed, the newest first."""
+
 _FEWEST_TO_PROVE: Final = 2
 """A block and the one below it, whatever the size of a batch."""
 
@@ -77,8 +80,25 @@ class Rescans:
         solid_height = self._sight.current().solid.height
         if height > solid_height:
             return False  # the last blocks before a watch are still becoming solid
-        async with self._stall.watching(height):
-            return await self._go_on(pending, height, solid_height)
+        try:
+            async with self._stall.watching(height):
+                return await self._go_on(pending, height, solid_height)
+        except InconsistentBlock:
+            await self._go_on_elsewhere(pending, height, solid_height)
+            raise
+
+    async def _go_on_elsewhere(
+        self, pending: Sequence[Rescan], stuck: int, solid_height: int
+    ) -> None:
+        """Scan a batch of another range: blocks that no node has any more hold up nobody else's past."""
+        heights = {each.next_height for each in pending if stuck < each.next_height <= solid_height}
+        for height in sorted(heights, reverse=True)[:_MOST_ELSEWHERE]:
+            try:
+                await self._go_on(pending, height, solid_height)
+            except InconsistentBlock as error:
+                log.warning("rescan.stuck", height=height, detail=error.detail)
+            else:
+                return
 
     async def _go_on(self, pending: Sequence[Rescan], height: int, solid_height: int) -> bool:
         last = max(each.last_height for each in pending if each.next_height == height)

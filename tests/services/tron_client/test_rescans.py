@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,32 @@ async def test_h11_a_watch_that_races_a_rescan_gets_all_of_its_past(
             await bench.rescan()
             told = {each.object["recipient"] for each in await bench.told(TRANSFER_FEED)}
             assert address_from_bytes(key) in told
+
+
+async def test_blocks_that_no_node_has_hold_up_no_other_range(world: World, tmp_path: Path) -> None:
+    """A node that was set up from a snapshot knows nothing of the time before it."""
+
+    def from_a_snapshot(path: str, asked: Any, answer: Any) -> Any:
+        is_gone = path == "/walletsolidity/getblockbylimitnext" and asked["startNum"] < 20
+        return {} if is_gone else answer
+
+    world.mine(30)
+    wire = SpoiledWire(world.devnet, from_a_snapshot)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        first = bench.sight.current().head.height + 1
+        world.pay_usdt(5)
+        await bench.mine(BLOCKS_TO_SOLID + 1)
+        await bench.coverage.rescan(1, 5)
+        await bench.coverage.watch([world.to], birth_height=first - 1)
+        for _ in range(5):
+            with contextlib.suppress(InconsistentBlock):
+                await bench.rescans.scan()
+        assert await bench.transfer_events() == [("confirmed", "5")]
+        wire.is_spoiled = False
+        await bench.mine(BLOCKS_TO_SOLID)
+        await bench.rescan()
+        assert (await bench.coverage.digest()).rescans_pending == 0
 
 
 async def test_a_rescan_waits_for_its_last_block_to_be_solid(bench: Bench) -> None:
