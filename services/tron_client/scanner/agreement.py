@@ -157,6 +157,28 @@ class Agreement:
         changed = tuple(after for before, after in sums.values() if after != before)
         return Sifted(transfers=tuple(passed), doubts=tuple(doubts), sums=changed)
 
+    async def require_gone(self, transfers: Sequence[Transfer]) -> None:
+        """Ask every operator for what was seen at the head and is not in the solid block.
+
+        A receipt that leaves a log out must not take a deposit back on one answer; whoever is not
+        heard or knows nothing holds up nothing.
+
+        Raises:
+            InconsistentBlock: one has it: the block is to be read again.
+        """
+        for transfer in transfers:
+            for name, node in self._operators().items():
+                try:
+                    receipt = await node.solid_receipt(transfer.txid)
+                except Unavailable as error:
+                    log.warning("credit.unheard", operator=name, detail=error.detail)
+                    continue
+                if receipt is not None and bears_out(receipt, transfer):
+                    raise InconsistentBlock(
+                        f"by {name} {transfer.txid} moves what the solid block"
+                        f" {transfer.height} does not tell of"
+                    )
+
     async def retry(self) -> bool:
         """Look again at doubts that are due; returns True when there are more."""
         due = await self._store.due(now_ms=self._clock.now_ms(), limit=_AT_ONCE)

@@ -140,9 +140,15 @@ class Solidity:
         await self._settle(touching, found)
 
     async def _settle(self, block: HeldBlock, found: Block) -> None:
-        words = await self._agreement.weigh(
-            list(self._moved(found).values()), block_ms=block.timestamp_ms
+        moved = self._moved(found)
+        await self._agreement.require_gone(
+            [
+                each
+                for each in await self._store.transfers_in(block.id)
+                if each.state is TransferState.SEEN and each.id not in moved
+            ]
         )
+        words = await self._agreement.weigh(list(moved.values()), block_ms=block.timestamp_ms)
         async with self._sight.lock:
             confirmed, retracted = await self._compared(block, found)
             sifted = await self._agreement.sift(confirmed, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services.tron_client.bench import BLOCKS_TO_SOLID, Wire, World, benched, new_world
+from services.tron_client.domain.blocks import InconsistentBlock
+from services.tron_client.scanner.stalls import FAILURES_TO_ALARM, SUBJECT
+from tests.services.tron_client.bench import (
+    BLOCKS_TO_SOLID,
+    SpoiledWire,
+    Wire,
+    World,
+    benched,
+    new_world,
+)
 
 
 @pytest.fixture
@@ -38,6 +48,33 @@ async def test_h8_a_deposit_whose_block_comes_back_without_its_log_is_told(
         wire.is_of_the_other, wire.has_logs = False, False
         await bench.mine(BLOCKS_TO_SOLID + 2)
         assert (await bench.transfer_events())[2:] == [("confirmed", "5")]
+
+
+async def test_h9_a_solid_receipt_that_is_short_takes_no_deposit_back(
+    world: World, tmp_path: Path
+) -> None:
+    """One answer leaves a log out; the scan stops at it, and says so for as long as it lasts."""
+
+    def without_logs(path: str, _asked: Any, answer: Any) -> Any:
+        if path == "/walletsolidity/gettransactioninfobyblocknum":
+            return [{**each, "log": []} for each in answer]
+        return answer
+
+    wire = SpoiledWire(world.devnet, without_logs)
+    async with benched(world, tmp_path, transport=wire) as bench:
+        await bench.scan()
+        await bench.coverage.watch([world.to])
+        world.pay_usdt(5)
+        world.mine(BLOCKS_TO_SOLID + 1)
+        for _ in range(FAILURES_TO_ALARM + 2):
+            with contextlib.suppress(InconsistentBlock):
+                await bench.scan()
+        assert await bench.transfer_events() == [("seen", "5")]
+        assert ("scan_stalled", SUBJECT) in bench.alarms.open
+        wire.is_spoiled = False
+        await bench.scan()
+        assert await bench.transfer_events() == [("seen", "5"), ("confirmed", "5")]
+        assert bench.alarms.open == {}
 
 
 class WireOfTwoForks(Wire):
