@@ -107,6 +107,9 @@ def configure(*, service: str, level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
+    logging.raiseExceptions = (
+        False  # a line that cannot be written is not told with all it was made of
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

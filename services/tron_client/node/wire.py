@@ -298,8 +298,11 @@ class NodeHttp:
                 status, content = await self._send(path, payload, query)
         except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS pass as they are
             self._is_verified = False
-            raise self._failed(path, f"it did not answer ({type(error).__name__})") from None
-        return self._judge(path, status, content)
+            missing = f"it did not answer ({type(error).__name__})"
+        else:
+            return self._judge(path, status, content)
+        # Told once the error is over: a log that cannot be written shows what was being handled.
+        raise self._failed(path, missing)
 
     async def _send(
         self, path: str, payload: Mapping[str, Any] | None, query: Mapping[str, str] | None

@@ -231,8 +231,13 @@ async def test_h5_h7_signatures_that_a_copy_forgot_keep_no_quarantine_up(tmp_pat
     await till.offline.add(send.id, await signed_by(till, send, ONE, TWO), by="ada")
     await till.sender.submit_signed()
 
+    seen = fate(send, TransactionState.INCLUDED)
+    site.chain.stored[seen.txid] = site.chain.stored[seen.txid].model_copy(
+        update={"state": seen.state, "block": seen.block}
+    )
+
     till = await site.restore(copy)
-    await till.verdicts(fate(send, TransactionState.INCLUDED))
+    await till.verdicts(seen)
     await recovered(site, till)
     assert (await till.read(send.send_key)).state is SendState.SEEN
     await site.kill()
