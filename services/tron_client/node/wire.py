@@ -334,8 +334,10 @@ class NodeHttp:
         try:
             answer = decode(content)
         except Undecodable as error:
+            self._is_verified = self._is_verified and status < HTTPStatus.INTERNAL_SERVER_ERROR
             raise self._failed(path, f"it answered {status} with {error}") from None
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._is_verified = False  # behind a proxy it may be another node that comes back (H17)
             raise self._failed(path, f"it answered {status}")
         if isinstance(answer, dict):
             self._judge_error(path, answer, content)

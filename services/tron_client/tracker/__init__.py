@@ -176,15 +176,17 @@ class Tracker:
     ) -> None:
         """Ask the chain who may sign for owners that did not sign alone.
 
-        What is over is taken for its verdict alone, whoever may sign by now: without one, whoever
-        submits it would keep its money aside for ever.
+        What is stored was asked about before. What is over is taken for its verdict alone, whoever may
+        sign by now: without one, whoever submits it would keep its money aside for ever.
         """
+        stored = await self._store.transactions([given.decoded.txid for given in looked])
         progress = self._sight.progress
         head_ms = progress.head.timestamp_ms if progress is not None else 0
         known: dict[Address, Permissions | None] = {}
         for request, given in zip(requests, looked, strict=True):
             owner = given.decoded.owner
-            if given.is_the_owners or given.decoded.expiration_ms <= head_ms:
+            is_over = given.decoded.expiration_ms <= head_ms
+            if given.is_the_owners or is_over or given.decoded.txid in stored:
                 continue
             if owner not in known:
                 printed = await self._node.account(owner)

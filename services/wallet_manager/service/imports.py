@@ -222,6 +222,7 @@ class Imports:
             stamp_ms=stamp_ms,
             raw_data=one.raw_data,
             signature=one.signatures[0],
+            collected=tuple(one.signatures[1:]),
             expires_at_ms=decoded.expiration_ms,
             reference_height=0,
             created_at_ms=self._clock.now_ms(),

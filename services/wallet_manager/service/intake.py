@@ -96,12 +96,17 @@ class Intake:
         payers = await self._payers(intents)
         results: dict[int, SendResult] = {}
         fresh: dict[int, Send] = {}
+        twins: dict[int, int] = {}
         changes: dict[int, Change] = {}
         for position, intent in enumerate(intents):
             try:
                 policy.check(intent, caller=caller)
-                stored = known.get(intent.send_key) or _same_key(intent, fresh)
-                if stored is None:
+                stored = known.get(intent.send_key)
+                twin = _same_key(intent, fresh)
+                if twin is not None:
+                    _replay(intent, fresh[twin])
+                    twins[position] = twin
+                elif stored is None:
                     await self._check_ordinal(intent.send_key)
                     changes[position] = Change()
                     fresh[position] = await self._admitted(
@@ -113,6 +118,8 @@ class Intake:
             except Problem as problem:
                 results[position] = _problem(intent.send_key, problem)
         results |= await self._add(fresh, changes, intents)
+        for position, twin in twins.items():
+            results[position] = results[twin].model_copy(update={"replayed": True})
         return [results[position] for position in range(len(intents))]
 
     async def send(self, send_id: str) -> Send | None:
@@ -272,8 +279,11 @@ def _leaf(intent: Intent, wallet: Wallet, payers: Payers) -> int:
     return found.index
 
 
-def _same_key(intent: Intent, fresh: dict[int, Send]) -> Send | None:
-    return next((send for send in fresh.values() if send.send_key == intent.send_key), None)
+def _same_key(intent: Intent, fresh: dict[int, Send]) -> int | None:
+    """Return where an intent of the same key stands earlier in the same request, or None."""
+    return next(
+        (position for position, send in fresh.items() if send.send_key == intent.send_key), None
+    )
 
 
 def _replay(intent: Intent, stored: Send) -> SendResult:

@@ -29,8 +29,8 @@ from shared.tron.address import EVM_LENGTH, Address, address_from_bytes
 from shared.tron.messages import calldata_of
 from shared.tron.operation import ContractCall
 
-MAX_CALLS: Final = 100
-"""Constant calls in one request of tron-client."""
+MAX_CALLS: Final = 50
+"""Constant calls in one request of tron-client; the longest that there are still fit into a body."""
 
 Call = tuple[Address, Address, str]
 """Owner, contract and calldata in hex."""

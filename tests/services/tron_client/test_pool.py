@@ -355,6 +355,18 @@ async def test_h17_when_all_are_of_another_network_that_is_said() -> None:
     assert pooled_.counts() == [0, 0]
 
 
+@pytest.mark.parametrize("content", [b"<html>bad gateway</html>", b'{"error": "bad gateway"}'])
+async def test_h17_what_comes_back_behind_a_proxy_is_asked_who_it_is(content: bytes) -> None:
+    pooled_ = pooled(Player([GOOD, httpx.Response(502, content=content), GOOD]))
+    assert await pooled_.ask() == GOOD
+    with pytest.raises(NodeUnavailable):
+        await pooled_.ask()
+    pooled_.players[0].genesis = "ab" * 32
+    with pytest.raises(WrongChain):
+        await pooled_.ask()
+    assert pooled_.counts() == [2]
+
+
 async def test_an_operator_leads_as_long_as_one_of_its_nodes_can_be_asked() -> None:
     down = httpx.ConnectError("away")
     ours = {"operator": "ours"}

@@ -84,6 +84,29 @@ async def test_two_of_three_reach_the_threshold(board: Bench) -> None:
     assert await board.fate(taken.id) == "confirmed"
 
 
+async def test_what_is_stored_is_handed_over_again_without_asking_who_may_sign(
+    world: World, tmp_path: Path
+) -> None:
+    """Permissions are a node's to tell, and it may be away; what is stored was looked at before."""
+    world.devnet.node.broadcast(world.signed(unsigned(world.devnet.node, update(world))))
+    world.mine()
+    mute = SpoiledWire(world.devnet, _without_accounts)
+    mute.is_spoiled = False
+    async with benched(world, tmp_path, transport=mute) as bench:
+        await bench.scan()
+        signed = transfer(world, ALICE, CAROL)
+        taken = await bench.submit(signed)
+        mute.is_spoiled = True
+        assert (await bench.submit(signed)).id == taken.id
+        world.mine()
+        with pytest.raises(NotATransaction):
+            await bench.submit(transfer(world, ALICE, BOB))
+
+
+def _without_accounts(path: str, _asked: Any, answer: Any) -> Any:
+    return {} if path.endswith("/getaccount") else answer
+
+
 async def test_an_active_permission_signs_what_it_is_for(board: Bench) -> None:
     taken = await board.submit(transfer(board.world, ALICE, permission=2))
     assert taken.outcome is BroadcastOutcome.ACCEPTED

@@ -119,6 +119,18 @@ async def test_the_same_key_at_once_is_one_send(till: Till) -> None:
     assert [one.replayed for (one,) in results].count(False) == 1
 
 
+async def test_of_two_requests_at_once_that_name_a_key_twice_each_names_the_stored_send(
+    till: Till,
+) -> None:
+    await till.treasury()
+    told = await asyncio.gather(*(till.accept(intent(), intent()) for _ in range(3)))
+
+    results = [one for results in told for one in results]
+    stored = await till.read(intent().send_key)
+    assert {one.send.send_id for one in results if one.send} == {stored.id}
+    assert [one.replayed for one in results].count(False) == 1
+
+
 async def test_two_transfers_under_one_key_at_once_are_one_send_and_a_conflict(till: Till) -> None:
     await till.treasury()
     (one,), (other,) = await asyncio.gather(till.accept(intent()), till.accept(intent(amount=1)))
