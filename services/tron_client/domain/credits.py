@@ -5,7 +5,7 @@ a node may invent them. What is worth more than a threshold waits for a second o
 worth less counts on one word up to a daily sum, where such a sum is set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -14,7 +14,7 @@ from services.tron_client.domain.blocks import Receipt
 from services.tron_client.domain.movements import transfer_logs
 from services.tron_client.domain.transfers import Transfer
 from shared.clock import MS_PER_S
-from shared.models.tron_client import TransferSource
+from shared.models.tron_client import TransferSource, TransferState
 from shared.money import Currency
 from shared.tron.address import address_from_bytes
 
@@ -92,6 +92,21 @@ def currency_of(transfer: Transfer) -> Currency | None:
 def amount_of(transfer: Transfer) -> int:
     """Return what a transfer moves in base units."""
     return int(transfer.amount_base_units)
+
+
+def left_of(others: Iterable[Transfer], transfer: Transfer) -> int:
+    """Return what a transfer's recipient should hold of what it moves by all other transfers, at least 0.
+
+    What fees took from it is not known and counts as held.
+    """
+    held = 0
+    for each in others:
+        if each.id == transfer.id or each.state is TransferState.RETRACTED:
+            continue
+        if (each.contract, each.token) == (transfer.contract, transfer.token):
+            is_in, is_out = (party == transfer.recipient for party in (each.recipient, each.sender))
+            held += amount_of(each) * (is_in - is_out)
+    return max(0, held)
 
 
 def is_signed(transfer: Transfer) -> bool:

@@ -18,6 +18,7 @@ from services.tron_client.domain.credits import (
     bears_out,
     currency_of,
     is_signed,
+    left_of,
 )
 from services.tron_client.domain.transfers import Transfer
 from services.tron_client.node.client import CallAnswer
@@ -311,9 +312,15 @@ class Agreement:
         return await self._holds_both(node, first, transfer) if said is None else said
 
     async def _holds_both(self, node: Operator, first: Operator, transfer: Transfer) -> bool | None:
-        """True when by both operators the recipient holds as much; less says nothing, it may be spent."""
+        """True when by both operators the recipient holds it besides all else that is told of it.
+
+        Less says nothing: it may be spent.
+        """
+        others = await self._store.others_of(transfer)
+        if others is None:
+            return None
         amounts = [await _balance(each, transfer) for each in (first, node)]
-        return True if min(amounts) >= amount_of(transfer) else None
+        return True if min(amounts) >= amount_of(transfer) + left_of(others, transfer) else None
 
     async def _contradicted(self, transfer: Transfer, operator: str) -> Cause:
         log.error("credit.contradicted", transfer=transfer.id, operator=operator)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.tron_client.domain.credits import Doubt
 from services.tron_client.domain.transfers import Transfer
 from services.tron_client.store import ChainStore
+from services.tron_client.store.balances import BalanceStore
 from services.tron_client.store.schema import DOUBTS, ONE_WORD_SUMS, TRANSFERS
 from shared.storage import Unit
 from shared.storage.tally import Tally
@@ -42,6 +43,10 @@ class CreditStore:
     async def transfer(self, transfer_id: str) -> Transfer | None:
         """Return a transfer as it is stored."""
         return await self._store.storage.get(TRANSFERS, transfer_id)
+
+    async def others_of(self, transfer: Transfer) -> list[Transfer] | None:
+        """Return the transfers from and to a transfer's recipient; None when they are too many."""
+        return await BalanceStore(self._store).transfers_of(transfer.recipient)
 
     async def sums(self, ids: Sequence[str]) -> dict[str, Tally]:
         """Return what was credited on one word, by currency."""

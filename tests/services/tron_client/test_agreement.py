@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devnet.contracts.abi import address_word, integer_word
+from devnet.keys import Key
 from services.tron_client.domain.credits import DAY_MS, RETRY_MS, CreditPolicy
 from services.tron_client.scanner.agreement import DISAGREEMENT, WAITING
 from services.tron_client.scanner.witnesses import SIGNED_TWICE
@@ -226,6 +227,40 @@ async def test_h9_a_balance_that_is_too_small_bears_nothing_out(
         await solid(bench)
         await look_again(bench)
         assert await states(bench) == [("seen", str(10**15))]
+
+
+async def test_h9_a_balance_bears_no_two_deposits_out(world: World, tmp_path: Path) -> None:
+    """What the recipient was paid before is no sign of what it is said to be paid now."""
+
+    def hundred(path: str, _asked: Any, answer: Any) -> Any:
+        for receipt in answer if RECEIPTS in path else [answer] if path == ONE_RECEIPT else []:
+            for log in receipt.get("log", []):
+                log["data"] = integer_word(100).hex()
+        return answer
+
+    world = replace(world, payee=Key(name="nobody yet"))
+    wire = SpoiledWire(world.devnet, hundred)
+    async with (
+        operator_of(SpoiledWire(world.devnet, keeps_no_receipts)) as other,
+        benched(
+            world, tmp_path, transport=wire, others={"other": other}, credit_policy=FROM_100
+        ) as bench,
+    ):
+        wire.is_spoiled = False
+        await start(bench)
+        world.pay_usdt(100)
+        await solid(bench)
+        wire.is_spoiled = True
+        world.pay_usdt(5)
+        await solid(bench)
+        await look_again(bench)
+        assert await states(bench) == [("seen", "100"), ("confirmed", "100"), ("seen", "100")]
+        world.pay_usdt(95)
+        await bench.mine(1)
+        await look_again(bench)
+        assert [each for each in await states(bench) if each[0] == "confirmed"] == [
+            ("confirmed", "100")
+        ]
 
 
 async def test_h9_without_a_second_operator_a_large_deposit_by_log_waits(
