@@ -29,7 +29,8 @@ from services.wallet_manager.service.keeper import Keeper
 from services.wallet_manager.service.killswitch import KillSwitch
 from services.wallet_manager.service.mainnet import Preflight
 from services.wallet_manager.service.messages import Messages
-from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
+from services.wallet_manager.service.policies import Policies
+from services.wallet_manager.service.policy import PolicyGate, PolicyGuard
 from services.wallet_manager.service.private_keys import Exporting, Importing, PrivateKeys
 from services.wallet_manager.service.recompute import Recompute
 from services.wallet_manager.service.reconciliation import Reconciliation

@@ -33,7 +33,7 @@ from services.wallet_manager.domain.sends import (
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.ledger import Ledger
-from services.wallet_manager.service.policy import SpentBack
+from services.wallet_manager.service.spent import SpentBack
 from services.wallet_manager.service.views import send_view
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change

@@ -14,7 +14,8 @@ from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.killswitch import KillSwitch, StopReport
 from services.wallet_manager.service.mainnet import Preflight
-from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
+from services.wallet_manager.service.policies import Policies
+from services.wallet_manager.service.policy import PolicyGate, PolicyGuard
 from services.wallet_manager.service.timekeeping import Timekeeper
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change

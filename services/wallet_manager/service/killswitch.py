@@ -19,6 +19,7 @@ from services.wallet_manager.domain.stops import ALL, SigningStopped, Stop, Stop
 from services.wallet_manager.service.approvals import Approvals
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Objection
+from services.wallet_manager.service.stop_files import StopFiles
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from services.wallet_manager.store.schema import STOPS
@@ -33,7 +34,6 @@ from shared.tron.address import Address
 
 log = get_logger(__name__)
 
-STOP_FILE: Final = "stop"
 """The file that stops everything; ``stop-<wallet id>`` stops one wallet. ``touch`` is enough."""
 
 PATIENCE_S: Final = 5.0
@@ -47,9 +47,6 @@ UNDER_WAY: Final = (
     SendState.UNKNOWN,
     SendState.SEEN,
 )
-
-
-NS_PER_MS: Final = 1_000_000
 
 
 class Broadcaster(Protocol):
@@ -108,7 +105,7 @@ class KillSwitch:
         self._broadcaster = broadcaster
         self._patience_s = patience_s
         self._clock = clock
-        self._folder = folder
+        self._files = StopFiles(folder)
         self._books_lock = books_lock
         self._memory: dict[str, Stop] = {}
         self._database: dict[str, Stop] = {}
@@ -147,14 +144,14 @@ class KillSwitch:
         database = self._database.get(scope)
         kept = {
             StopPlace.MEMORY: scope in self._memory,
-            StopPlace.FILE: self._file_says(scope),
+            StopPlace.FILE: self._files.says(scope),
             StopPlace.DATABASE: database is not None and not database.lifted,
         }
         return tuple(place for place, is_there in kept.items() if is_there)
 
     def scopes(self) -> tuple[str, ...]:
         """Return every scope that is stopped anywhere."""
-        known = {*self._memory, *self._database, *self._files(), ALL}
+        known = {*self._memory, *self._database, *self._files.scopes(), ALL}
         return tuple(sorted(scope for scope in known if self.places(scope)))
 
     async def stop(self, scope: str, *, reason: str, by: str) -> StopReport:
@@ -206,8 +203,7 @@ class KillSwitch:
             if known is not None:
                 unit.update(STOPS, replace(known, lifted=True))
             await self._store.record(unit, change.decisions)
-            for path in self._paths(scope):
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+            await asyncio.to_thread(self._files.remove, scope)
             if self._memory.get(scope) is meant:
                 self._memory.pop(scope, None)
                 log.warning("signing.resumed", scope=scope, by=by, reason=reason)
@@ -298,37 +294,11 @@ class KillSwitch:
         stop = self._memory.get(scope) or self._database.get(scope)
         if stop is not None and not stop.lifted:
             return stop.at_ms
-        return max(map(_touched_ms, self._paths(scope)))
-
-    def _path(self, scope: str) -> Path:
-        return self._folder / (STOP_FILE if scope == ALL else f"{STOP_FILE}-{scope}")
-
-    def _paths(self, scope: str) -> tuple[Path, ...]:
-        """Return every file that stops a scope: ``stop-all`` means what ``stop`` means."""
-        named = self._folder / f"{STOP_FILE}-{scope}"
-        return (self._path(scope), named) if scope == ALL else (named,)
-
-    def _file_says(self, scope: str) -> bool:
-        for path in self._paths(scope):
-            try:
-                path.lstat()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                log.exception("stop.file_unreadable", scope=scope)
-            return True  # a place that cannot be read says stop
-        return False
-
-    def _files(self) -> set[str]:
-        try:
-            names = [path.name for path in self._folder.glob(f"{STOP_FILE}-*")]
-        except OSError:
-            return {ALL}
-        return {name.removeprefix(f"{STOP_FILE}-") for name in names}
+        return self._files.touched_ms(scope)
 
     async def _write_file(self, scope: str) -> None:
         async with asyncio.timeout(self._patience_s):
-            await asyncio.to_thread(self._path(scope).touch, 0o600)
+            await asyncio.to_thread(self._files.make, scope)
 
     async def _until_quiet(self) -> None:
         async with asyncio.timeout(self._patience_s), self._books_lock:
@@ -430,13 +400,6 @@ class KillSwitch:
             troubles.append(f"{what}: {trouble}")
             return False
         return True
-
-
-def _touched_ms(path: Path) -> int:
-    try:
-        return path.lstat().st_mtime_ns // NS_PER_MS
-    except OSError:
-        return 0
 
 
 class StopDesk:

@@ -7,7 +7,7 @@ from typing import Final
 from services.wallet_manager.domain.caps import BUCKET_MS, counted, subjects_of
 from services.wallet_manager.domain.rulebook import DAY_MS
 from services.wallet_manager.domain.sends import Hold, Send
-from services.wallet_manager.service.policy import load_tallies
+from services.wallet_manager.service.spent import load_tallies
 from services.wallet_manager.store import WalletStore
 from services.wallet_manager.store.changes import Change
 from shared.clock import Clock

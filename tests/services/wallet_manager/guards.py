@@ -13,7 +13,8 @@ from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.guard import Gate, Guard
 from services.wallet_manager.service.keeper import KeeperDesk
 from services.wallet_manager.service.killswitch import KillSwitch
-from services.wallet_manager.service.policy import Policies, PolicyGate, PolicyGuard
+from services.wallet_manager.service.policies import Policies
+from services.wallet_manager.service.policy import PolicyGate, PolicyGuard
 from shared.ledger_clock import LedgerClock
 from shared.models.tron_transactions import BroadcastingView, MayLandView
 from shared.money import Currency

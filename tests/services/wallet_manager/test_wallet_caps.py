@@ -12,7 +12,7 @@ from services.wallet_manager.domain.caps import CapRule, value_subject
 from services.wallet_manager.domain.rulebook import EVERY_WALLET, PolicyMoved
 from services.wallet_manager.domain.sends import Send
 from services.wallet_manager.service.guard import Gate, Guard
-from services.wallet_manager.service.policy import load_tallies
+from services.wallet_manager.service.spent import load_tallies
 from shared.clock import HeldClock
 from shared.models.tron_transactions import TransactionState
 from shared.models.wallet_sends import SendKind, SendProblem, SendState
