@@ -10,10 +10,16 @@ from services.tron_client.domain.credits import CreditPolicy
 from services.tron_client.domain.tokens import Token, parse_token
 from services.tron_client.node.client import BROADCAST_NODES
 from services.tron_client.node.endpoints import Endpoint, operator_of
-from services.tron_client.node.files import read_endpoints
+from services.tron_client.node.files import is_readable_on_the_way, read_endpoints
 from services.tron_client.node.pages import PAGE_ITEMS, Bounds
 from services.tron_client.node.proxying import check_proxy, check_reach
-from shared.config import SERVICES, ServiceSettings, port_variable, read_secret
+from shared.config import (
+    SERVICES,
+    ConfigurationMissing,
+    ServiceSettings,
+    port_variable,
+    read_secret,
+)
 from shared.money import BASE_UNITS_PER_COIN, Currency
 from shared.tron.networks import Network
 
@@ -316,6 +322,10 @@ class Settings(ServiceSettings):
 
     def _endpoint(self, name: str, url: str, api_key: str | None, *, priority: int = 0) -> Endpoint:
         is_devnet, is_trongrid = self.tron_network is Network.DEVNET, _is_trongrid(url)
+        if api_key and not is_devnet and is_readable_on_the_way(url):
+            raise ConfigurationMissing(
+                f"the {name} node must begin with https:// where there is a key, which others could read"
+            )
         calls_per_day = _CALLS_PER_DAY if is_trongrid else 0
         return Endpoint(
             name=name,

@@ -95,9 +95,15 @@ def _problem_of(entry: _Entry) -> str | None:
         return "must not carry credentials"
     if parts.query or parts.fragment or "?" in entry.url or "#" in entry.url:
         return "must end with its path: a key belongs into api_key_file"
-    if entry.api_key_file and parts.scheme != "https" and not parts.hostname.endswith(HIDDEN):
+    if entry.api_key_file and is_readable_on_the_way(entry.url):
         return "must begin with https:// where there is a key, which others could read"
     return None
+
+
+def is_readable_on_the_way(url: str) -> bool:
+    """Tell whether others could read what is sent there, a key included."""
+    parts = urlsplit(url)
+    return parts.scheme != "https" and not (parts.hostname or "").endswith(HIDDEN)
 
 
 def _parts(url: str) -> SplitResult | None:

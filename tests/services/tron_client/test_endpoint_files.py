@@ -283,6 +283,20 @@ def test_without_a_list_there_is_one_node(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("which", ["node_url", "second_node_url"])
+def test_a_single_nodes_key_goes_nowhere_in_the_clear_either(tmp_path: Path, which: str) -> None:
+    folder = tmp_path / "secrets" / "tron-client"
+    folder.mkdir(parents=True)
+    put_key(folder).rename(
+        folder / {"node_url": "trongrid-api-key", "second_node_url": "second-api-key"}[which]
+    )
+    open_node = {which: "http://node.example"}
+    with pytest.raises(ConfigurationMissing, match="https://") as refused:
+        settings_of(tmp_path, Network.MAINNET, **open_node).endpoints()
+    assert KEY not in str(refused.value)
+    assert settings_of(tmp_path, Network.DEVNET, **open_node).endpoints()
+
+
 def test_with_a_list_the_nodes_are_those_of_the_list(tmp_path: Path) -> None:
     path = listed(tmp_path, PLAIN)
     settings = settings_of(tmp_path, Network.MAINNET, endpoints_file=path)
