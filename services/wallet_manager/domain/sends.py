@@ -389,6 +389,11 @@ def came_back(send: Send, attempt: Attempt, fate: TransactionView) -> bool:
             return False
 
 
+def was_given_up(send: Send, attempt: Attempt) -> bool:
+    """True of an attempt that was proved absent: another one followed, or the send ended by that."""
+    return attempt.number < send.attempt or send.state is SendState.EXPIRED
+
+
 def paid_as_meant(send: Send, transfers: list[LogView]) -> bool:
     """True when the receipt shows what the send meant: for tokens, its exact Transfer log (H10)."""
     if send.kind is not SendKind.TRC20_TRANSFER:

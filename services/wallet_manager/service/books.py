@@ -30,6 +30,7 @@ from services.wallet_manager.domain.sends import (
     Send,
     came_back,
     paid_as_meant,
+    was_given_up,
 )
 from services.wallet_manager.service.audit import Audit
 from services.wallet_manager.service.ledger import Ledger
@@ -148,7 +149,7 @@ class Books:
                 continue
             before = sends[attempt.send_id]
             if came_back(before, attempt, fate):
-                after = await self._frozen(before, attempt, fate, change)
+                after = await self._frozen(before, attempt, change)
             else:
                 after = self._applied(before, attempt, fate, ledger, change)
                 if after is not before:
@@ -188,9 +189,12 @@ class Books:
                 booked.add(transfer.transfer_id)
                 attempt = explained.get(transfer.txid)
                 if attempt is not None:
-                    is_settled = is_settled_with(sends[attempt.send_id], attempt, transfer)
-                    payers = set[Address]() if is_settled else ours
+                    send = sends[attempt.send_id]
+                    payers = set[Address]() if is_settled_with(send, attempt, transfer) else ours
                     self._book(transfer, ours, payers, ledger, change, kind=INTERNAL)
+                    if send.owner == transfer.sender and was_given_up(send, attempt):
+                        sends[send.id] = held = await self._frozen(send, attempt, change)
+                        change.send(held, send_view(held) if held != send else None)
                 elif transfer.txid in unclaimed:
                     self._book(transfer, ours, ours, ledger, change, kind=UNCLAIMED_KIND)
                 else:
@@ -330,13 +334,11 @@ class Books:
             return replace(after, due_ms=now_ms, waiting_for="a new attempt: the last one expired")
         return replace(after, refusal_rule="expired", refusal_detail="proved absent from the chain")
 
-    async def _frozen(
-        self, send: Send, attempt: Attempt, fate: TransactionView, change: Change
-    ) -> Send:
+    async def _frozen(self, send: Send, attempt: Attempt, change: Change) -> Send:
         """Lock the wallet and keep the send from ever being signed again: it may be paid (H1)."""
         told = "an attempt that was proved absent is on chain; its wallet is locked"
-        await self._alarms.raise_alarm("attempt_came_back", fate.txid, detail=told)
-        await self._lock(send.wallet_id, change, why=f"{told}: {fate.txid}")
+        await self._alarms.raise_alarm("attempt_came_back", attempt.id, detail=told)
+        await self._lock(send.wallet_id, change, why=f"{told}: {attempt.id}")
         held = _moved_if_allowed(send, SendState.UNKNOWN, self._clock.now_ms())
         if held is not send:
             waiting_for = "a person: an attempt proved absent came back on chain"

@@ -330,6 +330,44 @@ async def test_h1_an_attempt_that_comes_back_freezes_its_wallet(
     assert "came_back" in str(till.alarms.open())
 
 
+@pytest.mark.parametrize("is_final", [False, True], ids=["followed by another", "final"])
+async def test_h1_an_attempt_whose_transfer_is_told_after_it_was_given_up_freezes_its_wallet(
+    till: Till, *, is_final: bool
+) -> None:
+    """A tron-client that was set back may follow that attempt no more, and tells of the money alone."""
+    treasury = await till.treasury()
+    wanted = intent(not_after=till.clock.now_ms() + (0 if is_final else 86_400_000))
+    first = await till.submitted(wanted)
+    await till.verdicts(fate(first, TransactionState.EXPIRED))
+    await till.sender.sign_due()
+    paid = transfer(
+        25 * TRX, Currency.USDT, sender=treasury.address, recipient=CUSTOMER, txid=first.txid
+    )
+    await till.transfers(paid)
+
+    after = await till.read(first.send_key)
+    assert after.state is (SendState.EXPIRED if is_final else SendState.UNKNOWN)
+    assert after.is_haunted
+    assert (await till.wallets.find(treasury.id)).status is WalletStatus.LOCKED
+    assert "attempt_came_back" in till.alarm_kinds()
+    (again,) = await till.accept(intent(ordinal=1))
+    assert again.problem is not None
+
+
+async def test_h1_the_transfer_of_an_attempt_that_stands_freezes_nothing(till: Till) -> None:
+    treasury = await till.treasury()
+    first = await till.submitted(intent())
+    await till.verdicts(fate(first, TransactionState.EXPIRED))
+    await till.sender.sign_due()
+    second = await till.read(first.send_key)
+    paid = transfer(
+        25 * TRX, Currency.USDT, sender=treasury.address, recipient=CUSTOMER, txid=second.txid
+    )
+    await till.transfers(paid)
+    assert (await till.wallets.find(treasury.id)).status is WalletStatus.ACTIVE
+    assert not till.alarm_kinds()
+
+
 async def test_h1_a_frozen_send_stays_frozen_when_its_expiry_is_told_once_more(till: Till) -> None:
     await till.treasury()
     send = await till.submitted(intent())
